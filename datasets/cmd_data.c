@@ -1,0 +1,131 @@
+#include "datasets/cmd_data.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "datasets/prepare.h"
+#include "kernels/base/log.h"
+#include "kernels/base/options.h"
+
+typedef struct prepare_config {
+    const char *format, *out, *name, *licence;
+    syn_text_list input;
+} prepare_config;
+
+static const syn_option prepare_options[] = {
+    {"format", SYN_OPTION_CHOICE, offsetof(prepare_config, format), NULL, 0, 0,
+     "hotpotqa|2wiki|musique", "The layout of the input files.", NULL},
+    {"input", SYN_OPTION_LIST, offsetof(prepare_config, input), NULL, 0, 0, "PATH",
+     "A JSON or JSON-lines file, up to 16 of them.", NULL},
+    {"out", SYN_OPTION_TEXT, offsetof(prepare_config, out), NULL, 0, 0, "FILE.h5",
+     "The cache to be written; it appears when it is complete.", NULL},
+    {"source-name", SYN_OPTION_TEXT, offsetof(prepare_config, name), NULL, 0, 0, "TEXT",
+     "How reports name the data; default: the format's own name.", NULL},
+    {"licence", SYN_OPTION_TEXT, offsetof(prepare_config, licence), NULL, 0, 0, "TEXT",
+     "The licence of the records; default: that of the format's published data.", NULL},
+};
+
+static const syn_command prepare_command = {
+    "data prepare",
+    "Reads evidence-annotated questions and writes the tokens and labels that training reads.",
+    NULL,
+    "Records that cannot be used are counted by reason and left out: without supporting facts, "
+    "with "
+    "a fact that names no given paragraph (most of HotpotQA's fullwiki files), with supporting "
+    "paragraphs only, with an id that came before. Paragraphs beyond 28 are cut, never supporting "
+    "ones. Memory stays below 512 MB whatever the size of the files.\n\n"
+    "Examples:\n"
+    "  syncog data prepare --format hotpotqa --input hotpot_train_v1.1.json --out train.h5\n"
+    "  syncog data prepare --format musique --input musique_ans_v1.0_dev.jsonl --out musique.h5",
+    prepare_options,
+    sizeof prepare_options / sizeof prepare_options[0],
+};
+
+static void prepare_print(const syn_prepare_report *r, const char *out)
+{
+    char why[1024];
+    int64_t read = 0, cut = 0, warnings = 0, bytes = 0;
+    for (int i = 0; i < r->source_count; i++) {
+        read += r->sources[i].records_read;
+        cut += r->sources[i].cut;
+        warnings += r->sources[i].fact_warnings;
+        bytes += r->sources[i].bytes;
+    }
+    printf("%s: %lld records, %lld pieces, %lld of them supporting, %lld tokens", out,
+           (long long)r->records, (long long)r->pieces, (long long)r->gold, (long long)r->tokens);
+    if (r->seconds > 1)
+        printf(" (%.1f s, %.0f MB/s)", r->seconds, (double)bytes / 1e6 / r->seconds);
+    putchar('\n');
+    int64_t skipped = syn_prepare_skipped_text(r->sources, r->source_count, why, sizeof why);
+    if (skipped)
+        printf("skipped %lld of %lld records: %s\n", (long long)skipped, (long long)read, why);
+    if (warnings)
+        printf("%lld records have a fact that names a sentence which does not exist; kept, its "
+               "paragraph counts\n",
+               (long long)warnings);
+    if (cut)
+        printf("%lld records had more than %d paragraphs; the last distractors were cut\n",
+               (long long)cut, SYN_PIECES_OWN_MAX);
+}
+
+static syn_status prepare_run(int argc, char **argv)
+{
+    prepare_config c;
+    syn_prepare_report report;
+    bool done = false;
+    SYN_RETURN_IF(syn_options_parse(&prepare_command, &c, argc, argv, NULL, &done));
+    if (done) return SYN_OK;
+    if (!c.format) return syn_fail(SYN_ERR_USAGE, "data prepare: --format is missing");
+    if (c.input.count == 0) return syn_fail(SYN_ERR_USAGE, "data prepare: --input is missing");
+    if (!c.out) return syn_fail(SYN_ERR_USAGE, "data prepare: --out is missing");
+    if (c.input.count > SYN_SOURCES_MAX)
+        return syn_fail(SYN_ERR_USAGE, "data prepare: more than %d times --input", SYN_SOURCES_MAX);
+    syn_prepare_options options = {.format = c.format,
+                                   .inputs = c.input.items,
+                                   .input_count = c.input.count,
+                                   .out = c.out,
+                                   .name = c.name,
+                                   .licence = c.licence};
+    SYN_RETURN_IF(syn_prepare(&options, &report));
+    prepare_print(&report, c.out);
+    return SYN_OK;
+}
+
+int syn_cmd_data_prepare(int argc, char **argv)
+{
+    return syn_exit_code(prepare_run(argc, argv));
+}
+
+static const struct {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"synth", "writes synthetic questions in HotpotQA's format", syn_cmd_data_synth},
+    {"prepare", "turns HotpotQA, 2WikiMultihopQA or MuSiQue files into a cache",
+     syn_cmd_data_prepare},
+    {"info", "describes a cache", syn_cmd_data_info},
+};
+
+static void usage_print(FILE *to)
+{
+    fprintf(to, "usage: syncog data COMMAND [OPTION...]\n\n");
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    fprintf(to, "\n`syncog data COMMAND --help` describes one of them.\n");
+}
+
+int syn_cmd_data(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage_print(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        usage_print(stdout);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+    return syn_exit_code(
+        syn_fail(SYN_ERR_USAGE, "data: \"%s\" is not a command: synth, prepare or info", argv[1]));
+}

@@ -1,0 +1,10 @@
+/* The subcommands of `syncog data`. Each returns the exit code. */
+#ifndef SYN_DATASETS_CMD_DATA_H
+#define SYN_DATASETS_CMD_DATA_H
+
+int syn_cmd_data(int argc, char **argv);         /* argv[0] is "data" */
+int syn_cmd_data_prepare(int argc, char **argv); /* argv[0] is "prepare" */
+int syn_cmd_data_info(int argc, char **argv);    /* argv[0] is "info" */
+int syn_cmd_data_synth(int argc, char **argv);   /* argv[0] is "synth" */
+
+#endif

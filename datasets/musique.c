@@ -1,0 +1,91 @@
+#include <ctype.h>
+
+#include "datasets/raw_record.h"
+
+/* What is known of a paragraph while its keys come in any order. */
+typedef struct paragraph {
+    syn_slice title, text;
+    bool supporting, has_supporting;
+} paragraph;
+
+static bool paragraph_field_read(syn_json *j, paragraph *p, syn_slice key)
+{
+    if (syn_slice_equal(key, "title"))
+        return syn_json_string(j, "the title of a paragraph", &p->title);
+    if (syn_slice_equal(key, "paragraph_text"))
+        return syn_json_string(j, "\"paragraph_text\"", &p->text);
+    if (syn_slice_equal(key, "is_supporting")) {
+        p->has_supporting = true;
+        return syn_json_bool(j, "\"is_supporting\"", &p->supporting);
+    }
+    return syn_json_skip(j);
+}
+
+static bool paragraph_read(syn_json *j, syn_raw_record *r, bool *labelled)
+{
+    paragraph p = {0};
+    syn_slice key;
+    int index;
+    syn_json_peek(j);
+    const char *start = j->at;
+    if (!syn_json_enter_object(j, "a paragraph", &index)) return false;
+    while (syn_json_next_key(j, &index, &key))
+        if (!paragraph_field_read(j, &p, key)) return false;
+    if (j->fault_at) return false;
+    if (!p.title.bytes) return syn_json_fault(j, start, "the paragraph has no \"title\"");
+    if (!p.text.bytes) return syn_json_fault(j, start, "the paragraph has no \"paragraph_text\"");
+    if (!syn_raw_piece_add(j, r, p.title) || !syn_raw_sentence_add(j, r, p.text)) return false;
+    r->pieces[r->piece_count - 1].gold = p.supporting;
+    *labelled |= p.has_supporting;
+    return true;
+}
+
+static bool paragraphs_read(syn_json *j, syn_raw_record *r, bool *labelled)
+{
+    int index;
+    r->piece_count = r->sentence_count = 0;
+    *labelled = false;
+    if (!syn_json_enter_list(j, "\"paragraphs\"", &index)) return false;
+    while (syn_json_next_item(j, &index))
+        if (!paragraph_read(j, r, labelled)) return false;
+    return !j->fault_at;
+}
+
+/* "2hop__..." and "3hop1__..." begin with the number of hops. */
+static int hops_of(syn_slice id)
+{
+    if (id.count < 4 || !isdigit((unsigned char)id.bytes[0])) return 0;
+    return id.bytes[1] == 'h' && id.bytes[2] == 'o' && id.bytes[3] == 'p' ? id.bytes[0] - '0' : 0;
+}
+
+bool syn_musique_read(syn_json *j, syn_raw_record *r, syn_skip *reason)
+{
+    int index, gold = 0;
+    syn_slice key;
+    const char *start = j->at;
+    bool has_paragraphs = false, labelled = false, good;
+    syn_raw_begin(r);
+    r->type = SYN_TYPE_COMPOSITIONAL;
+    if (!syn_json_enter_object(j, "the record", &index)) return false;
+    while (syn_json_next_key(j, &index, &key)) {
+        if (syn_slice_equal(key, "id")) {
+            good = syn_json_string(j, "\"id\"", &r->id);
+        } else if (syn_slice_equal(key, "question")) {
+            good = syn_json_string(j, "\"question\"", &r->question);
+        } else if (syn_slice_equal(key, "answerable")) {
+            good = syn_json_bool(j, "\"answerable\"", &r->answerable);
+        } else if (syn_slice_equal(key, "paragraphs")) {
+            has_paragraphs = true;
+            good = paragraphs_read(j, r, &labelled);
+        } else {
+            good = syn_json_skip(j);
+        }
+        if (!good) return false;
+    }
+    if (j->fault_at || !syn_json_finish(j) || !syn_raw_check(j, r, start, "id")) return false;
+    if (!has_paragraphs) return syn_json_fault(j, start, "the record has no \"paragraphs\"");
+    r->hops = hops_of(r->id);
+    for (int k = 0; k < r->piece_count; k++) gold += r->pieces[k].gold;
+    *reason = gold == 0 ? SYN_SKIP_NO_FACTS : SYN_SKIP_NONE;
+    return true;
+}

@@ -1,0 +1,392 @@
+#include "engine/observe.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { R = SYN_ROWS_MAX, N = SYN_AGENTS_MAX };
+
+syn_status syn_observer_init(syn_ctx *ctx, syn_observer *o, int64_t envs, bool central)
+{
+    memset(o, 0, sizeof *o);
+    const size_t E = (size_t)envs;
+    o->envs = envs;
+    o->central = central;
+    o->own = syn_device_alloc(ctx, sizeof(real) * E * N * R * SYN_DV);
+    o->all = syn_device_alloc(ctx, sizeof(real) * E * R * SYN_DV);
+    o->rel = syn_device_alloc(ctx, sizeof(real) * E * R);
+    o->rank = syn_device_alloc(ctx, sizeof(float) * E * N * R);
+    o->ckm = syn_device_alloc(ctx, sizeof(real) * E * N * SYN_CKM);
+    o->a = syn_device_alloc(ctx, sizeof(real) * E * N * SYN_GAP_HIDDEN);
+    o->b = syn_device_alloc(ctx, sizeof(real) * E * 2 * N * SYN_GAP_HIDDEN);
+    o->link = syn_device_alloc(ctx, sizeof(real) * E * N * N);
+    o->gap = syn_device_alloc(ctx, sizeof(real) * E * N);
+    o->gap_logit = syn_device_alloc(ctx, sizeof(real) * E * N);
+    if (o->own && o->all && o->rel && o->rank && o->ckm && o->a && o->b && o->link && o->gap &&
+        o->gap_logit) {
+        return SYN_OK;
+    }
+    syn_observer_free(ctx, o);
+    return SYN_ERR_MEMORY;
+}
+
+void syn_observer_free(syn_ctx *ctx, syn_observer *o)
+{
+    void *all[] = {o->own, o->all, o->rel, o->rank, o->ckm, o->a, o->b, o->link, o->gap, o->gap_logit};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) syn_device_free(ctx, all[i]);
+    memset(o, 0, sizeof *o);
+}
+
+syn_status syn_observation_alloc(syn_ctx *ctx, syn_observation *x, int64_t rows)
+{
+    const size_t n = (size_t)rows;
+    memset(x, 0, sizeof *x);
+    x->message = syn_device_alloc(ctx, sizeof(real) * n * SYN_DM);
+    x->ckm = syn_device_alloc(ctx, sizeof(real) * n * N * SYN_CKM);
+    x->pair_x = syn_device_alloc(ctx, sizeof(real) * n * 2 * N * N * SYN_PAIR_X);
+    x->agent_x = syn_device_alloc(ctx, sizeof(real) * n * N * SYN_AGENT_X);
+    x->summary = syn_device_alloc(ctx, sizeof(real) * n * SYN_SUMMARY);
+    x->mask = syn_device_alloc(ctx, n * SYN_ACTIONS_MAX);
+    x->count = syn_device_alloc(ctx, sizeof(int32_t) * n);
+    x->reset = syn_device_alloc(ctx, n);
+    if (x->message && x->ckm && x->pair_x && x->agent_x && x->summary && x->mask && x->count && x->reset) {
+        return SYN_OK;
+    }
+    syn_observation_free(ctx, x);
+    return SYN_ERR_MEMORY;
+}
+
+void syn_observation_free(syn_ctx *ctx, syn_observation *x)
+{
+    void *all[] = {x->message, x->ckm, x->pair_x, x->agent_x, x->summary, x->mask, x->count, x->reset};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) syn_device_free(ctx, all[i]);
+    memset(x, 0, sizeof *x);
+}
+
+syn_observation syn_observation_at(const syn_observation *x, int64_t at)
+{
+    syn_observation y = {x->message + at * SYN_DM,
+                         x->ckm + at * N * SYN_CKM,
+                         x->pair_x + at * 2 * N * N * SYN_PAIR_X,
+                         x->agent_x + at * N * SYN_AGENT_X,
+                         x->summary + at * SYN_SUMMARY,
+                         x->mask + at * SYN_ACTIONS_MAX,
+                         x->count + at,
+                         x->reset + at};
+    return y;
+}
+
+/* At a reset every agent has changed, in a turn at most all but the sender have. */
+static inline bool fresh(const syn_env *e) { return e->changed == (1u << e->agents) - 1; }
+
+/* Lists the agents whose memory changed; returns how many. list (E * N). */
+static int64_t changed_agents(const syn_env *envs, int64_t count, int32_t *list)
+{
+    int64_t n = 0;
+    for (int64_t e = 0; e < count; e++) {
+        for (uint32_t left = envs[e].changed; left; left &= left - 1) {
+            list[n++] = (int32_t)(e * N + syn_lowest(left));
+        }
+    }
+    return n;
+}
+
+/* ---- Views and ranks ---- */
+
+/* The ranker's input: question features, the knower's view, all pieces' view (zero unless it knows). */
+static void ranker_input(real *x, const real *quest, const real *own, const real *all)
+{
+    memcpy(x, quest, sizeof(real) * SYN_DQ);
+    memcpy(x + SYN_DQ, own, sizeof(real) * SYN_DV);
+    if (all) memcpy(x + SYN_DQ + SYN_DV, all, sizeof(real) * SYN_DV);
+    else memset(x + SYN_DQ + SYN_DV, 0, sizeof(real) * SYN_DV);
+}
+
+/* One batch of ranker scores: view v of n covers the pieces rows[v]; features (n, R, SYN_DV). */
+typedef struct rank_batch {
+    int64_t n;
+    const int32_t *task;
+    const uint32_t *rows;
+    const real *features;
+    bool everything; /* the knower sees all pieces: both halves are its view */
+} rank_batch;
+
+static syn_status rank_rows(syn_ctx *ctx, const syn_perception *p, const syn_tasks *tasks,
+                            const rank_batch *b, real *score /* (n, R) */)
+{
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    syn_status st = SYN_ERR_MEMORY;
+    int64_t *at = SYN_SCRATCH(ctx, int64_t, b->n + 1);
+    if (!at) goto done;
+    at[0] = 0;
+    for (int64_t v = 0; v < b->n; v++) at[v + 1] = at[v] + syn_popcount(b->rows[v]);
+    real *x = SYN_SCRATCH(ctx, real, at[b->n] * SYN_DX);
+    real *y = SYN_SCRATCH(ctx, real, at[b->n]);
+    if (!x || !y) goto done;
+    #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (b->n > 16)
+    for (int64_t v = 0; v < b->n; v++) {
+        const real *quest = tasks->quest + (int64_t)b->task[v] * SYN_TASK_QUEST;
+        int64_t k = at[v];
+        for (uint32_t left = b->rows[v]; left; left &= left - 1, k++) {
+            int row = syn_lowest(left);
+            const real *f = b->features + (v * R + row) * SYN_DV;
+            ranker_input(x + k * SYN_DX, quest + row * SYN_DQ, f, b->everything ? f : NULL);
+        }
+    }
+    SYN_TRY(syn_ranker_score(ctx, p, at[b->n], x, y));
+    for (int64_t v = 0; v < b->n; v++) {
+        int64_t k = at[v];
+        for (uint32_t left = b->rows[v]; left; left &= left - 1) score[v * R + syn_lowest(left)] = y[k++];
+    }
+done:
+    syn_scratch_pop(ctx, mark);
+    return st;
+}
+
+/* The view of all pieces, once per episode. */
+static syn_status observe_all(syn_ctx *ctx, syn_observer *o, const syn_perception *p, const syn_tasks *tasks,
+                              const syn_env *envs)
+{
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    syn_status st = SYN_ERR_MEMORY;
+    int32_t *task = SYN_SCRATCH(ctx, int32_t, o->envs), *env = SYN_SCRATCH(ctx, int32_t, o->envs);
+    uint32_t *rows = SYN_SCRATCH(ctx, uint32_t, o->envs);
+    if (!task || !env || !rows) goto done;
+    int64_t n = 0;
+    for (int64_t e = 0; e < o->envs; e++) {
+        if (!fresh(&envs[e])) continue;
+        env[n] = (int32_t)e;
+        task[n] = envs[e].task;
+        rows[n++] = envs[e].present;
+    }
+    st = SYN_OK;
+    if (n == 0) goto done;
+    real *f = SYN_SCRATCH(ctx, real, n * R * SYN_DV), *score = SYN_SCRATCH(ctx, real, n * R);
+    if (!f || !score) {
+        st = SYN_ERR_MEMORY;
+        goto done;
+    }
+    SYN_TRY(syn_view_features(ctx, n, task, rows, rows, tasks->quest, tasks->pair, f));
+    SYN_TRY(rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, true}, score));
+    for (int64_t v = 0; v < n; v++) {
+        for (uint32_t left = rows[v]; left; left &= left - 1) {
+            int row = syn_lowest(left);
+            memcpy(o->all + ((int64_t)env[v] * R + row) * SYN_DV, f + (v * R + row) * SYN_DV,
+                   sizeof(real) * SYN_DV);
+            o->rel[(int64_t)env[v] * R + row] = score[v * R + row];
+        }
+    }
+done:
+    syn_scratch_pop(ctx, mark);
+    return st;
+}
+
+syn_status syn_observe_views(syn_ctx *ctx, syn_observer *o, const syn_perception *p, const syn_tasks *tasks,
+                             const syn_env *envs)
+{
+    if (o->central) SYN_RETURN_IF(observe_all(ctx, o, p, tasks, envs));
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    syn_status st = SYN_ERR_MEMORY;
+    int32_t *agent = SYN_SCRATCH(ctx, int32_t, o->envs * N);
+    if (!agent) goto done;
+    int64_t n = changed_agents(envs, o->envs, agent);
+    int32_t *task = SYN_SCRATCH(ctx, int32_t, n + 1);
+    uint32_t *view = SYN_SCRATCH(ctx, uint32_t, n + 1), *rows = SYN_SCRATCH(ctx, uint32_t, n + 1);
+    real *f = SYN_SCRATCH(ctx, real, n * R * SYN_DV), *score = SYN_SCRATCH(ctx, real, n * R);
+    if (!task || !view || !rows || !f || !score) goto done;
+    for (int64_t v = 0; v < n; v++) {
+        const syn_env *e = &envs[agent[v] / N];
+        task[v] = e->task;
+        view[v] = e->memory[agent[v] % N];
+        rows[v] = e->present;
+    }
+    SYN_TRY(syn_view_features(ctx, n, task, view, rows, tasks->quest, tasks->pair, f));
+    SYN_TRY(rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, false}, score));
+    #pragma omp parallel for schedule(static) num_threads(ctx->threads)
+    for (int64_t v = 0; v < n; v++) {
+        for (uint32_t left = rows[v]; left; left &= left - 1) {
+            int row = syn_lowest(left);
+            memcpy(o->own + ((int64_t)agent[v] * R + row) * SYN_DV, f + (v * R + row) * SYN_DV,
+                   sizeof(real) * SYN_DV);
+            o->rank[(int64_t)agent[v] * R + row] = (float)score[v * R + row];
+        }
+    }
+done:
+    syn_scratch_pop(ctx, mark);
+    return st;
+}
+
+/* ---- Items ---- */
+
+/* The relevance logit that stands with piece `row` in agent i's memory. */
+static inline real relevance(const syn_observer *o, int64_t e, int i, int row)
+{
+    return o->central ? o->rel[e * R + row] : (real)o->rank[(e * N + i) * R + row];
+}
+
+static void item_vector(const syn_observer *o, const syn_tasks *tasks, const syn_env *env, int64_t e, int i,
+                        int row, real *x)
+{
+    const real *piece = tasks->e + ((int64_t)env->task * R + row) * SYN_DE;
+    const real *q = tasks->q + (int64_t)env->task * SYN_DE;
+    const real scale = (real)sqrt((double)SYN_DE); /* entries of unit size */
+    for (int d = 0; d < SYN_DE; d++) {
+        x[d] = piece[d];
+        x[SYN_DE + d] = piece[d] * q[d] * scale;
+    }
+    x += 2 * SYN_DE;
+    const real *own = o->own + ((e * N + i) * R + row) * SYN_DV;
+    const real *all = o->central ? o->all + (e * R + row) * SYN_DV : NULL;
+    ranker_input(x, tasks->quest + (int64_t)env->task * SYN_TASK_QUEST + row * SYN_DQ, own, all);
+    x += SYN_DX;
+    *x++ = relevance(o, e, i, row) / 4;
+    const int giver = env->giver[i][row];
+    int holders = 0;
+    for (int j = 0; j < env->agents; j++) holders += env->memory[j] >> row & 1;
+    const real meta[SYN_ITEM_META] = {
+        giver == i,
+        giver != i,
+        giver != i && giver == 0,
+        i == 0,
+        env->claims >> row & 1,
+        (real)(env->turn - env->arrived[i][row]) / (real)env->turns_max,
+        env->arrived[i][row] == 0,
+        (real)env->count[i] / 10,
+        (real)env->agents / N,
+        env->goal == SYN_GOAL_CONSENSUS,
+        (env->sent[i][0] | env->sent[0][i]) >> row & 1,
+        o->central ? (real)(env->memory[0] >> row & 1) : 0,
+        o->central ? (real)holders / (real)env->agents : 0,
+        (real)env->turn / (real)env->turns_max,
+        1};
+    memcpy(x, meta, sizeof meta);
+}
+
+int64_t syn_observe_item_count(const syn_env *envs, int64_t n, const int32_t *agent)
+{
+    int64_t items = 0;
+    for (int64_t k = 0; k < n; k++) items += envs[agent[k] / N].count[agent[k] % N];
+    return items;
+}
+
+int64_t syn_observe_items(syn_ctx *ctx, const syn_observer *o, const syn_tasks *tasks, const syn_env *envs,
+                          int64_t n, const int32_t *agent, int32_t *offset, real *items, real *bias)
+{
+    int64_t longest = 0;
+    offset[0] = 0;
+    for (int64_t k = 0; k < n; k++) {
+        int length = envs[agent[k] / N].count[agent[k] % N];
+        offset[k + 1] = offset[k] + length;
+        longest = length > longest ? length : longest;
+    }
+    #pragma omp parallel for schedule(static) num_threads(ctx->threads)
+    for (int64_t k = 0; k < n; k++) {
+        int64_t e = agent[k] / N;
+        int i = agent[k] % N;
+        for (int t = 0; t < offset[k + 1] - offset[k]; t++) {
+            int row = envs[e].item[i][t];
+            int64_t at = offset[k] + t;
+            item_vector(o, tasks, &envs[e], e, i, row, items + at * SYN_DI);
+            bias[at] = relevance(o, e, i, row);
+        }
+    }
+    return longest;
+}
+
+/* ---- Team: CKM vectors, links, gaps ---- */
+
+/* Mean of the others' second halves, for every agent of the changed teams. */
+static void team_means(syn_ctx *ctx, syn_observer *o, const syn_env *envs)
+{
+    real *means = o->b + o->envs * N * SYN_GAP_HIDDEN;
+    #pragma omp parallel for schedule(static) num_threads(ctx->threads)
+    for (int64_t e = 0; e < o->envs; e++) {
+        if (!envs[e].changed) continue;
+        const int n = envs[e].agents;
+        real sum[SYN_GAP_HIDDEN] = {0};
+        for (int i = 0; i < n; i++) {
+            const real *b = o->b + (e * N + i) * SYN_GAP_HIDDEN;
+            for (int d = 0; d < SYN_GAP_HIDDEN; d++) sum[d] += b[d];
+        }
+        for (int i = 0; i < n; i++) {
+            const real *b = o->b + (e * N + i) * SYN_GAP_HIDDEN;
+            real *m = means + (e * N + i) * SYN_GAP_HIDDEN;
+            for (int d = 0; d < SYN_GAP_HIDDEN; d++) m[d] = (sum[d] - b[d]) / (real)(n - 1);
+        }
+    }
+}
+
+/* Rows of the gap detector that a change touches: every agent's gap, links with a changed end. */
+static int64_t team_rows(const syn_observer *o, const syn_env *envs, int32_t *ia, int32_t *ib)
+{
+    int64_t rows = 0, all = o->envs * N;
+    for (int64_t e = 0; e < o->envs; e++) {
+        const syn_env *env = &envs[e];
+        if (!env->changed) continue;
+        for (int i = 0; i < env->agents; i++) {
+            ia[rows] = (int32_t)(e * N + i);
+            ib[rows++] = (int32_t)(all + e * N + i);
+            for (int j = 0; j < env->agents; j++) {
+                if (i == j || !((env->changed >> i | env->changed >> j) & 1)) continue;
+                ia[rows] = (int32_t)(e * N + i);
+                ib[rows++] = (int32_t)(e * N + j);
+            }
+        }
+    }
+    return rows;
+}
+
+static syn_status team_gaps(syn_ctx *ctx, syn_observer *o, const syn_perception *p, const syn_env *envs)
+{
+    const int64_t all = o->envs * N;
+    int32_t *ia = SYN_SCRATCH(ctx, int32_t, all * N), *ib = SYN_SCRATCH(ctx, int32_t, all * N);
+    if (!ia || !ib) return SYN_ERR_MEMORY;
+    team_means(ctx, o, envs);
+    int64_t rows = team_rows(o, envs, ia, ib);
+    real *logit = SYN_SCRATCH(ctx, real, rows * SYN_GAP_OUT);
+    if (!logit) return SYN_ERR_MEMORY;
+    SYN_RETURN_IF(syn_gap_score(ctx, p, rows, o->a, ia, o->b, ib, logit));
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t e = ia[r] / N;
+        int i = ia[r] % N;
+        if (ib[r] >= all) {
+            real z = logit[r * SYN_GAP_OUT + SYN_GAP];
+            o->gap_logit[ia[r]] = z;
+            o->gap[ia[r]] = syn_calibrate(&p->calibrated[SYN_GAP], z);
+        } else {
+            o->link[(e * N + i) * N + ib[r] % N] =
+                syn_calibrate(&p->calibrated[SYN_LINK], logit[r * SYN_GAP_OUT + SYN_LINK]);
+        }
+    }
+    return SYN_OK;
+}
+
+syn_status syn_observe_team(syn_ctx *ctx, syn_observer *o, const syn_perception *p, const syn_env *envs,
+                            const syn_tasks *tasks)
+{
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    syn_status st = SYN_ERR_MEMORY;
+    int32_t *agent = SYN_SCRATCH(ctx, int32_t, o->envs * N);
+    int32_t *offset = SYN_SCRATCH(ctx, int32_t, o->envs * N + 1);
+    if (!agent || !offset) goto done;
+    int64_t n = changed_agents(envs, o->envs, agent), items = syn_observe_item_count(envs, n, agent);
+    real *x = SYN_SCRATCH(ctx, real, items * SYN_DI), *bias = SYN_SCRATCH(ctx, real, items);
+    real *ckm = SYN_SCRATCH(ctx, real, n * SYN_CKM);
+    real *a = SYN_SCRATCH(ctx, real, n * SYN_GAP_HIDDEN), *b = SYN_SCRATCH(ctx, real, n * SYN_GAP_HIDDEN);
+    if (!x || !bias || !ckm || !a || !b) goto done;
+    st = SYN_OK;
+    if (n == 0) goto done;
+    int64_t longest = syn_observe_items(ctx, o, tasks, envs, n, agent, offset, x, bias);
+    SYN_TRY(syn_ckm_forward(ctx, p, &(syn_seq){n, longest, items, offset, NULL}, x, bias, ckm, NULL));
+    SYN_TRY(syn_gap_factor(ctx, p, n, ckm, a, b));
+    for (int64_t k = 0; k < n; k++) {
+        memcpy(o->ckm + (int64_t)agent[k] * SYN_CKM, ckm + k * SYN_CKM, sizeof(real) * SYN_CKM);
+        memcpy(o->a + (int64_t)agent[k] * SYN_GAP_HIDDEN, a + k * SYN_GAP_HIDDEN,
+               sizeof(real) * SYN_GAP_HIDDEN);
+        memcpy(o->b + (int64_t)agent[k] * SYN_GAP_HIDDEN, b + k * SYN_GAP_HIDDEN,
+               sizeof(real) * SYN_GAP_HIDDEN);
+    }
+    SYN_TRY(team_gaps(ctx, o, p, envs));
+done:
+    syn_scratch_pop(ctx, mark);
+    return st;
+}

@@ -1,0 +1,316 @@
+#include "engine/perception.h"
+
+#include <string.h>
+
+#include "kernels/attention.h"
+#include "kernels/linear.h"
+#include "kernels/lstm.h"
+
+syn_status syn_perception_init(syn_ctx *ctx, syn_perception *p, uint64_t seed)
+{
+    memset(p, 0, sizeof *p);
+    syn_params *t = &p->params;
+    syn_params_add(t, "ranker.w0", 64, SYN_DX, 1, SYN_DX);
+    syn_params_add(t, "ranker.b0", 64, 1, 1, SYN_DX);
+    syn_params_add(t, "ranker.w1", 64, 64, 1, 64);
+    syn_params_add(t, "ranker.b1", 64, 1, 1, 64);
+    syn_params_add(t, "ranker.w2", 1, 64, 1, 64);
+    syn_params_add(t, "ranker.b2", 1, 1, 1, 64);
+    syn_params_add(t, "ckm.in.w", SYN_DI_HIDDEN, SYN_DI, 1, SYN_DI);
+    syn_params_add(t, "ckm.in.b", SYN_DI_HIDDEN, 1, 1, SYN_DI);
+    const int64_t H = SYN_CKM_HALF;
+    for (int reverse = 0; reverse < 2; reverse++) {
+        syn_params_add(t, reverse ? "ckm.reverse.W" : "ckm.forward.W", 4 * H, SYN_DI_HIDDEN, 1, H);
+        syn_params_add(t, reverse ? "ckm.reverse.R" : "ckm.forward.R", 4 * H, H, 1, H);
+        syn_params_add(t, reverse ? "ckm.reverse.b" : "ckm.forward.b", 4 * H, 1, 1, H);
+    }
+    syn_params_add(t, "ckm.attention.w", SYN_CKM_ATTENTION, SYN_CKM, 1, SYN_CKM);
+    syn_params_add(t, "ckm.attention.v", SYN_CKM_ATTENTION, 1, 1, SYN_CKM_ATTENTION);
+    syn_params_add(t, "ckm.empty", SYN_CKM, 1, 1, SYN_CKM);
+    syn_params_add(t, "gap.w1", SYN_GAP_HIDDEN, SYN_CKM, 1, 2 * SYN_CKM);
+    syn_params_add(t, "gap.w2", SYN_GAP_HIDDEN, SYN_CKM, 1, 2 * SYN_CKM);
+    syn_params_add(t, "gap.b1", SYN_GAP_HIDDEN, 1, 1, 2 * SYN_CKM);
+    syn_params_add(t, "gap.w3", 128, SYN_GAP_HIDDEN, 1, SYN_GAP_HIDDEN);
+    syn_params_add(t, "gap.b3", 128, 1, 1, SYN_GAP_HIDDEN);
+    syn_params_add(t, "gap.w4", 64, 128, 1, 128);
+    syn_params_add(t, "gap.b4", 64, 1, 1, 128);
+    syn_params_add(t, "gap.w5", SYN_GAP_OUT, 64, 1, 64);
+    syn_params_add(t, "gap.b5", SYN_GAP_OUT, 1, 1, 64);
+    p->dropout = (real)0.2;
+    for (int k = 0; k < SYN_GAP_OUT; k++) p->calibrated[k].temperature = 1;
+    return syn_params_commit(ctx, t, seed);
+}
+
+void syn_perception_free(syn_ctx *ctx, syn_perception *p) { syn_params_free(ctx, &p->params); }
+
+static syn_ffn ffn_of(const syn_perception *p, int layers, const int64_t *dim, const int *w, const int *b)
+{
+    syn_ffn f = {.layers = layers, .dropout = p->dropout};
+    for (int l = 0; l <= layers; l++) f.dim[l] = dim[l];
+    for (int l = 0; l < layers; l++) {
+        f.w[l] = syn_value(&p->params, w[l]);
+        f.b[l] = syn_value(&p->params, b[l]);
+        f.dw[l] = syn_grad(&p->params, w[l]);
+        f.db[l] = syn_grad(&p->params, b[l]);
+    }
+    return f;
+}
+
+syn_ffn syn_ranker_ffn(const syn_perception *p)
+{
+    return ffn_of(p, 3, (int64_t[]){SYN_DX, 64, 64, 1},
+                  (int[]){SYN_P_RANKER_W0, SYN_P_RANKER_W1, SYN_P_RANKER_W2},
+                  (int[]){SYN_P_RANKER_B0, SYN_P_RANKER_B1, SYN_P_RANKER_B2});
+}
+
+/* The layers after the factored first one. */
+static syn_ffn gap_ffn(const syn_perception *p)
+{
+    return ffn_of(p, 3, (int64_t[]){SYN_GAP_HIDDEN, 128, 64, SYN_GAP_OUT},
+                  (int[]){SYN_P_GAP_W3, SYN_P_GAP_W4, SYN_P_GAP_W5},
+                  (int[]){SYN_P_GAP_B3, SYN_P_GAP_B4, SYN_P_GAP_B5});
+}
+
+#define TAKE(ptr, type, count)                                                                     \
+    do {                                                                                           \
+        (ptr) = SYN_SCRATCH(ctx, type, count);                                                     \
+        if (!(ptr)) return SYN_ERR_MEMORY;                                                         \
+    } while (0)
+
+static syn_status infer(syn_ctx *ctx, const syn_ffn *f, int64_t n, const real *x, real *y)
+{
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    real *cache = SYN_SCRATCH(ctx, real, syn_ffn_cache_size(f, n));
+    syn_status st = cache ? syn_ffn_forward(ctx, f, n, x, f->dim[0], false, 0, 0, cache, y) : SYN_ERR_MEMORY;
+    syn_scratch_pop(ctx, mark);
+    return st;
+}
+
+syn_status syn_ranker_score(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *x, real *logit)
+{
+    syn_ffn f = syn_ranker_ffn(p);
+    return n ? infer(ctx, &f, n, x, logit) : SYN_OK;
+}
+
+struct syn_perception_cache {
+    real *in;            /* (rows, SYN_DI_HIDDEN), after activation and dropout */
+    real *h, *c, *v;     /* BiLSTM */
+    real *u, *alpha;     /* attention */
+    real *ckm, *dropped; /* (agents, SYN_CKM) */
+    real *a, *b;         /* factored halves: a (agents), b (2 agents): own, then mean of the others */
+    int32_t *ia, *ib;    /* (agents + links) */
+    real *first, *ffn;   /* first layer after activation and dropout; cache of the rest */
+    uint64_t seed, counter;
+    bool train;
+};
+
+static syn_status cache_take(syn_ctx *ctx, syn_perception_cache **out, int64_t rows, int64_t batch)
+{
+    syn_perception_cache *k;
+    TAKE(k, syn_perception_cache, 1);
+    memset(k, 0, sizeof *k);
+    TAKE(k->in, real, rows * SYN_DI_HIDDEN);
+    TAKE(k->h, real, rows * SYN_CKM);
+    TAKE(k->c, real, rows * SYN_CKM);
+    TAKE(k->v, real, rows * 4 * SYN_CKM);
+    TAKE(k->u, real, rows * SYN_CKM_ATTENTION);
+    TAKE(k->alpha, real, rows);
+    TAKE(k->ckm, real, batch * SYN_CKM);
+    *out = k;
+    return SYN_OK;
+}
+
+static syn_status encode(syn_ctx *ctx, const syn_perception *p, const syn_seq *seq, const real *items,
+                         const real *bias, syn_perception_cache *k, real *ckm)
+{
+    const syn_params *t = &p->params;
+    if (seq->rows) {
+        SYN_RETURN_IF(syn_linear_forward(ctx, seq->rows, SYN_DI, SYN_DI_HIDDEN, items, SYN_DI,
+                                         syn_value(t, SYN_P_IN_W), syn_value(t, SYN_P_IN_B), SYN_ACT_RELU,
+                                         k->in, SYN_DI_HIDDEN));
+        if (k->train) {
+            SYN_RETURN_IF(syn_dropout(ctx, seq->rows * SYN_DI_HIDDEN, p->dropout, k->seed,
+                                      4 * k->counter, k->in));
+        }
+    }
+    SYN_RETURN_IF(syn_bilstm_forward(ctx, seq, SYN_DI_HIDDEN, SYN_CKM_HALF, k->in, syn_value(t, SYN_P_WF),
+                                     syn_value(t, SYN_P_RF), syn_value(t, SYN_P_BF),
+                                     syn_value(t, SYN_P_WR), syn_value(t, SYN_P_RR),
+                                     syn_value(t, SYN_P_BR), k->h, k->c, k->v));
+    return syn_attention_forward(ctx, seq, SYN_CKM, SYN_CKM_ATTENTION, k->h, syn_value(t, SYN_P_ATT_W),
+                                 syn_value(t, SYN_P_ATT_V), bias, syn_value(t, SYN_P_EMPTY), k->u,
+                                 k->alpha, ckm);
+}
+
+syn_status syn_ckm_forward(syn_ctx *ctx, const syn_perception *p, const syn_seq *seq, const real *items,
+                           const real *bias, real *ckm, real *relevance)
+{
+    if (seq->batch == 0) return SYN_OK;
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    syn_perception_cache *k;
+    syn_status st;
+    SYN_TRY(cache_take(ctx, &k, seq->rows, seq->batch));
+    SYN_TRY(encode(ctx, p, seq, items, bias, k, ckm));
+    if (relevance) memcpy(relevance, k->alpha, sizeof(real) * (size_t)seq->rows);
+done:
+    syn_scratch_pop(ctx, mark);
+    return st;
+}
+
+syn_status syn_gap_factor(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *ckm, real *a, real *b)
+{
+    if (n == 0) return SYN_OK;
+    SYN_RETURN_IF(syn_linear_forward(ctx, n, SYN_CKM, SYN_GAP_HIDDEN, ckm, SYN_CKM,
+                                     syn_value(&p->params, SYN_P_GAP_W1), NULL, SYN_ACT_NONE, a,
+                                     SYN_GAP_HIDDEN));
+    return syn_linear_forward(ctx, n, SYN_CKM, SYN_GAP_HIDDEN, ckm, SYN_CKM,
+                              syn_value(&p->params, SYN_P_GAP_W2), NULL, SYN_ACT_NONE, b, SYN_GAP_HIDDEN);
+}
+
+syn_status syn_gap_score(syn_ctx *ctx, const syn_perception *p, int64_t rows, const real *a,
+                         const int32_t *ia, const real *b, const int32_t *ib, real *logit)
+{
+    if (rows == 0) return SYN_OK;
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    syn_status st = SYN_ERR_MEMORY;
+    real *first = SYN_SCRATCH(ctx, real, rows * SYN_GAP_HIDDEN);
+    if (!first) goto done;
+    SYN_TRY(syn_gather_sum_forward(ctx, rows, SYN_GAP_HIDDEN, a, ia, b, ib,
+                                   syn_value(&p->params, SYN_P_GAP_B1), SYN_ACT_RELU, first));
+    syn_ffn f = gap_ffn(p);
+    SYN_TRY(infer(ctx, &f, rows, first, logit));
+done:
+    syn_scratch_pop(ctx, mark);
+    return st;
+}
+
+/* ---- Training ---- */
+
+/* out[i] = mean over the team's others of in[j]. Its own transpose but for the sizes, which are equal
+ * within a team: the backward pass is the same operation. */
+static void others_mean(syn_ctx *ctx, const syn_team_batch *b, int64_t width, const real *in, real *out,
+                        bool accumulate)
+{
+    #pragma omp parallel for schedule(static) num_threads(ctx->threads)
+    for (int64_t i = 0; i < b->agents; i++) {
+        int64_t first = b->first[i], size = b->size[i];
+        real scale = size > 1 ? (real)1 / (real)(size - 1) : 0;
+        real *o = out + i * width;
+        if (!accumulate) memset(o, 0, sizeof(real) * (size_t)width);
+        for (int64_t j = first; j < first + size; j++) {
+            if (j == i) continue;
+            const real *x = in + j * width;
+            for (int64_t d = 0; d < width; d++) o[d] += scale * x[d];
+        }
+    }
+}
+
+static void pair_rows(const syn_team_batch *b, int32_t *ia, int32_t *ib)
+{
+    for (int64_t r = 0; r < b->agents; r++) {
+        ia[r] = (int32_t)r;
+        ib[r] = (int32_t)(b->agents + r);
+    }
+    for (int64_t r = 0; r < b->links; r++) {
+        ia[b->agents + r] = b->link_i[r];
+        ib[b->agents + r] = b->link_j[r];
+    }
+}
+
+syn_status syn_perception_forward(syn_ctx *ctx, const syn_perception *p, const syn_team_batch *batch,
+                                  bool train, uint64_t seed, uint64_t counter,
+                                  syn_perception_cache **cache, real *logit)
+{
+    const int64_t n = batch->agents, rows = n + batch->links;
+    syn_perception_cache *k;
+    SYN_RETURN_IF(cache_take(ctx, &k, batch->seq.rows, n));
+    *cache = k;
+    k->train = train;
+    k->seed = seed;
+    k->counter = counter;
+    SYN_RETURN_IF(encode(ctx, p, &batch->seq, batch->items, batch->bias, k, k->ckm));
+    TAKE(k->dropped, real, n * SYN_CKM);
+    memcpy(k->dropped, k->ckm, sizeof(real) * (size_t)(n * SYN_CKM));
+    if (train) SYN_RETURN_IF(syn_dropout(ctx, n * SYN_CKM, p->dropout, seed, 4 * counter + 1, k->dropped));
+    TAKE(k->a, real, n * SYN_GAP_HIDDEN);
+    TAKE(k->b, real, 2 * n * SYN_GAP_HIDDEN);
+    SYN_RETURN_IF(syn_gap_factor(ctx, p, n, k->dropped, k->a, k->b));
+    others_mean(ctx, batch, SYN_GAP_HIDDEN, k->b, k->b + n * SYN_GAP_HIDDEN, false);
+    TAKE(k->ia, int32_t, rows);
+    TAKE(k->ib, int32_t, rows);
+    pair_rows(batch, k->ia, k->ib);
+    TAKE(k->first, real, rows * SYN_GAP_HIDDEN);
+    SYN_RETURN_IF(syn_gather_sum_forward(ctx, rows, SYN_GAP_HIDDEN, k->a, k->ia, k->b, k->ib,
+                                         syn_value(&p->params, SYN_P_GAP_B1), SYN_ACT_RELU, k->first));
+    if (train) {
+        SYN_RETURN_IF(syn_dropout(ctx, rows * SYN_GAP_HIDDEN, p->dropout, seed, 4 * counter + 2, k->first));
+    }
+    syn_ffn f = gap_ffn(p);
+    TAKE(k->ffn, real, syn_ffn_cache_size(&f, rows));
+    return syn_ffn_forward(ctx, &f, rows, k->first, SYN_GAP_HIDDEN, train, seed, 4 * counter + 3, k->ffn,
+                           logit);
+}
+
+/* Gradient of the gap head down to dckm (agents, SYN_CKM), before the agents' dropout. */
+static syn_status gap_backward(syn_ctx *ctx, const syn_perception *p, const syn_team_batch *batch,
+                               syn_perception_cache *k, const real *dlogit, real *dckm)
+{
+    const int64_t n = batch->agents, rows = n + batch->links, H = SYN_GAP_HIDDEN;
+    const syn_params *t = &p->params;
+    real *dfirst, *da, *db, *dckm_b;
+    TAKE(dfirst, real, rows * H);
+    TAKE(da, real, n * H);
+    TAKE(db, real, 2 * n * H);
+    TAKE(dckm_b, real, n * SYN_CKM);
+    syn_ffn f = gap_ffn(p);
+    SYN_RETURN_IF(syn_ffn_backward(ctx, &f, rows, k->first, H, k->train, k->seed, 4 * k->counter + 3, k->ffn,
+                                   dlogit, dfirst, H));
+    if (k->train) {
+        SYN_RETURN_IF(syn_dropout(ctx, rows * H, p->dropout, k->seed, 4 * k->counter + 2, dfirst));
+    }
+    memset(da, 0, sizeof(real) * (size_t)(n * H));
+    memset(db, 0, sizeof(real) * (size_t)(2 * n * H));
+    SYN_RETURN_IF(syn_gather_sum_backward(ctx, rows, H, k->ia, k->ib, k->first, SYN_ACT_RELU, dfirst, n, da,
+                                          2 * n, db, syn_grad(t, SYN_P_GAP_B1)));
+    others_mean(ctx, batch, H, db + n * H, db, true);
+    SYN_RETURN_IF(syn_linear_backward(ctx, n, SYN_CKM, H, k->dropped, SYN_CKM, syn_value(t, SYN_P_GAP_W1),
+                                      k->a, H, SYN_ACT_NONE, da, H, dckm, SYN_CKM,
+                                      syn_grad(t, SYN_P_GAP_W1), NULL));
+    SYN_RETURN_IF(syn_linear_backward(ctx, n, SYN_CKM, H, k->dropped, SYN_CKM, syn_value(t, SYN_P_GAP_W2),
+                                      k->b, H, SYN_ACT_NONE, db, H, dckm_b, SYN_CKM,
+                                      syn_grad(t, SYN_P_GAP_W2), NULL));
+    for (int64_t i = 0; i < n * SYN_CKM; i++) dckm[i] += dckm_b[i];
+    return SYN_OK;
+}
+
+syn_status syn_perception_backward(syn_ctx *ctx, const syn_perception *p, const syn_team_batch *batch,
+                                   syn_perception_cache *k, const real *dlogit)
+{
+    const int64_t n = batch->agents, rows = batch->seq.rows;
+    const syn_params *t = &p->params;
+    real *dckm, *dh, *din;
+    TAKE(dckm, real, n * SYN_CKM);
+    TAKE(dh, real, rows * SYN_CKM);
+    TAKE(din, real, rows * SYN_DI_HIDDEN);
+    SYN_RETURN_IF(gap_backward(ctx, p, batch, k, dlogit, dckm));
+    if (k->train) SYN_RETURN_IF(syn_dropout(ctx, n * SYN_CKM, p->dropout, k->seed, 4 * k->counter + 1, dckm));
+    SYN_RETURN_IF(syn_attention_backward(ctx, &batch->seq, SYN_CKM, SYN_CKM_ATTENTION, k->h,
+                                         syn_value(t, SYN_P_ATT_W), syn_value(t, SYN_P_ATT_V), k->u,
+                                         k->alpha, dckm, dh, syn_grad(t, SYN_P_ATT_W),
+                                         syn_grad(t, SYN_P_ATT_V), NULL, syn_grad(t, SYN_P_EMPTY)));
+    SYN_RETURN_IF(syn_bilstm_backward(ctx, &batch->seq, SYN_DI_HIDDEN, SYN_CKM_HALF, k->in,
+                                      syn_value(t, SYN_P_WF), syn_value(t, SYN_P_RF),
+                                      syn_value(t, SYN_P_WR), syn_value(t, SYN_P_RR), k->h, k->c, k->v, dh,
+                                      din, syn_grad(t, SYN_P_WF), syn_grad(t, SYN_P_RF),
+                                      syn_grad(t, SYN_P_BF), syn_grad(t, SYN_P_WR), syn_grad(t, SYN_P_RR),
+                                      syn_grad(t, SYN_P_BR)));
+    if (rows == 0) return SYN_OK;
+    if (k->train) {
+        SYN_RETURN_IF(syn_dropout(ctx, rows * SYN_DI_HIDDEN, p->dropout, k->seed, 4 * k->counter, din));
+    }
+    return syn_linear_backward(ctx, rows, SYN_DI, SYN_DI_HIDDEN, batch->items, SYN_DI,
+                               syn_value(t, SYN_P_IN_W), k->in, SYN_DI_HIDDEN, SYN_ACT_RELU, din,
+                               SYN_DI_HIDDEN, NULL, 0, syn_grad(t, SYN_P_IN_W), syn_grad(t, SYN_P_IN_B));
+}
+
+const real *syn_perception_ckm(const syn_perception_cache *cache) { return cache->ckm; }

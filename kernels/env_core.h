@@ -1,0 +1,418 @@
+/* The collaboration environment, one instance: a few dozen integers and bit masks.
+ *
+ * Rows are the evidence pieces of a task (at most 32), a set of pieces is a bit mask. All functions
+ * are pure on the instance and its random stream, allocate nothing and are usable in CUDA kernels.
+ *
+ * Episode: n agents, the pieces of one task dealt out, gold set S. Agent 0 is the asker. Strata (goal
+ * asker): 25 % S within the asker's pieces, 60 % S held by the team, 15 % one gold piece replaced by
+ * a foreign one (unanswerable); goal consensus: 75 % / 25 %. In every stratum one distractor is replaced
+ * the same way. Agent sizes are drawn first, pieces placed after, so that counts carry no label.
+ *
+ * Reward: gamma*phi(s') - phi(s) - 0.5 messages - 0.1 deliveries - 0.05 per turn; +20 for ANSWER with
+ * the goal reached, +10 for ABSTAIN on an unanswerable task, -10 otherwise or at time-out. phi is 0 at
+ * the end (Ng, Harada, Russell, "Policy invariance under reward transformations", ICML 1999). */
+#ifndef SYN_KERNELS_ENV_CORE_H
+#define SYN_KERNELS_ENV_CORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/base/rng.h"
+
+enum {
+    SYN_ROWS_MAX = 32,   /* pieces of a task, foreign ones included */
+    SYN_FOREIGN_ROWS = 4, /* the last rows of a task: pieces of other records */
+    SYN_AGENTS_MAX = 10,
+    SYN_ACTIONS_MAX = 2 * SYN_AGENTS_MAX * (SYN_AGENTS_MAX - 1) + 2 * SYN_AGENTS_MAX + 2
+};
+
+typedef enum syn_goal { SYN_GOAL_ASKER, SYN_GOAL_CONSENSUS } syn_goal;
+
+typedef enum syn_action_kind {
+    SYN_SEND,      /* from -> to: the piece of `from` that `from` thinks is worth most */
+    SYN_REQUEST,   /* from asks to, which replies with the piece worth most to `from`: two messages */
+    SYN_BROADCAST, /* from -> all others */
+    SYN_ALONE,     /* from reads one of its unread pieces */
+    SYN_ANSWER,
+    SYN_ABSTAIN,
+    SYN_NO_ACTION
+} syn_action_kind;
+
+typedef struct syn_action {
+    int8_t kind, from, to, piece; /* piece: the row that moves or is read; -1 for none */
+} syn_action;
+
+/* What an episode is drawn from; one per task, in device memory. */
+typedef struct syn_task_info {
+    uint32_t gold;    /* mask of the gold rows, all below `pieces` */
+    int32_t pieces;   /* rows [0, pieces) belong to the task, then SYN_FOREIGN_ROWS foreign ones */
+    uint32_t claims;  /* mask of rows that are claims */
+} syn_task_info;
+
+typedef struct syn_env_config {
+    int32_t agents_min, agents_max; /* 2..SYN_AGENTS_MAX */
+    int32_t turns_max;              /* 0: twice the pieces of the task */
+    int32_t read_limit;             /* pieces an agent has read at the start; 0: all */
+    int32_t goal;                   /* syn_goal */
+    int32_t stratum;                /* -1: drawn; 0 sufficient, 1 closable, 2 unanswerable */
+    float gamma;                    /* of the potential; 0 leaves the potential out */
+    float message_cost, delivery_cost, turn_cost;
+    float reward_success, reward_abstain, reward_failure, potential;
+} syn_env_config;
+
+#define SYN_ENV_CONFIG_DEFAULT                                                                     \
+    {2, SYN_AGENTS_MAX, 0, 0, SYN_GOAL_ASKER, -1, 0.99f, 0.5f, 0.1f, 0.05f, 20, 10, -10, 5}
+
+typedef struct syn_env {
+    int32_t task, agents, turn, turns_max;
+    int32_t messages, deliveries;
+    float episode_return; /* without potential and discount */
+    int8_t goal, stratum, done, success;
+    uint32_t gold, present, claims;
+    uint32_t changed;                             /* agents whose memory changed in the last turn */
+    uint32_t memory[SYN_AGENTS_MAX];              /* pieces read or received */
+    uint32_t own[SYN_AGENTS_MAX];                 /* pieces dealt, read or not */
+    uint32_t sent[SYN_AGENTS_MAX][SYN_AGENTS_MAX]; /* [from][to] */
+    uint8_t count[SYN_AGENTS_MAX];                /* items in memory */
+    uint8_t item[SYN_AGENTS_MAX][SYN_ROWS_MAX];   /* rows in order of arrival */
+    uint8_t giver[SYN_AGENTS_MAX][SYN_ROWS_MAX];  /* by row: who sent it; the agent itself if own */
+    uint8_t arrived[SYN_AGENTS_MAX][SYN_ROWS_MAX]; /* by row: the turn it came in */
+    syn_action last;                              /* SYN_NO_ACTION after a reset */
+} syn_env;
+
+SYN_HD int syn_popcount(uint32_t x)
+{
+#ifdef __CUDA_ARCH__
+    return __popc(x);
+#else
+    return __builtin_popcount(x);
+#endif
+}
+
+SYN_HD int syn_lowest(uint32_t x)
+{
+#ifdef __CUDA_ARCH__
+    return __ffs((int)x) - 1;
+#else
+    return __builtin_ctz(x);
+#endif
+}
+
+/* ---- Actions and their flat index: SEND(i,j) row by row without the diagonal, REQUEST likewise,
+ * BROADCAST(i), ALONE(i), ANSWER, ABSTAIN; N is SYN_AGENTS_MAX whatever the team's size. ---- */
+
+SYN_HD int syn_action_index(int kind, int from, int to)
+{
+    const int n = SYN_AGENTS_MAX, pairs = n * (n - 1);
+    switch (kind) {
+    case SYN_SEND:
+    case SYN_REQUEST:
+        return (kind == SYN_REQUEST ? pairs : 0) + from * (n - 1) + to - (to > from ? 1 : 0);
+    case SYN_BROADCAST: return 2 * pairs + from;
+    case SYN_ALONE: return 2 * pairs + n + from;
+    case SYN_ANSWER: return 2 * pairs + 2 * n;
+    default: return 2 * pairs + 2 * n + 1;
+    }
+}
+
+SYN_HD syn_action syn_action_of(int index)
+{
+    const int n = SYN_AGENTS_MAX, pairs = n * (n - 1);
+    syn_action a = {SYN_NO_ACTION, -1, -1, -1};
+    if (index < 0) return a;
+    if (index < 2 * pairs) {
+        int k = index % pairs;
+        a.kind = (int8_t)(index < pairs ? SYN_SEND : SYN_REQUEST);
+        a.from = (int8_t)(k / (n - 1));
+        a.to = (int8_t)(k % (n - 1));
+        if (a.to >= a.from) a.to++;
+    } else if (index < 2 * pairs + 2 * n) {
+        int k = index - 2 * pairs;
+        a.kind = (int8_t)(k < n ? SYN_BROADCAST : SYN_ALONE);
+        a.from = (int8_t)(k % n);
+    } else {
+        a.kind = (int8_t)(index == 2 * pairs + 2 * n ? SYN_ANSWER : SYN_ABSTAIN);
+    }
+    return a;
+}
+
+/* ---- Which piece would move ---- */
+
+/* What `from` holds, has not sent to `to` and did not get from it. */
+SYN_HD uint32_t syn_env_unsent(const syn_env *e, int from, int to)
+{
+    return e->memory[from] & ~(e->sent[from][to] | e->sent[to][from]);
+}
+
+SYN_HD int syn_best_row(uint32_t rows, const float *rank)
+{
+    int best = -1;
+    while (rows) {
+        int p = syn_lowest(rows);
+        rows &= rows - 1;
+        if (best < 0 || rank[p] > rank[best]) best = p;
+    }
+    return best;
+}
+
+/* The row that a move would carry, or -1 when it is not legal. rank: (SYN_AGENTS_MAX, SYN_ROWS_MAX),
+ * row i = worth of each piece by what agent i knows. On SEND and BROADCAST the sender judges; on
+ * REQUEST the replier judges by what the requester knows. */
+SYN_HD int syn_env_piece(const syn_env *e, int kind, int from, int to, const float *rank)
+{
+    uint32_t rows = 0;
+    int judge = from;
+    switch (kind) {
+    case SYN_SEND: rows = syn_env_unsent(e, from, to); break;
+    case SYN_REQUEST: rows = syn_env_unsent(e, to, from) & ~e->memory[from]; break;
+    case SYN_BROADCAST:
+        for (int j = 0; j < e->agents; j++) {
+            if (j != from) rows |= syn_env_unsent(e, from, j);
+        }
+        break;
+    case SYN_ALONE: {
+        uint32_t unread = e->own[from] & ~e->memory[from];
+        return unread ? syn_lowest(unread) : -1;
+    }
+    default: return -1;
+    }
+    return rows ? syn_best_row(rows, rank + judge * SYN_ROWS_MAX) : -1;
+}
+
+/* mask (SYN_ACTIONS_MAX): 1 where legal. ANSWER and ABSTAIN always are. */
+SYN_HD void syn_env_legal(const syn_env *e, uint8_t *mask)
+{
+    memset(mask, 0, SYN_ACTIONS_MAX);
+    for (int i = 0; i < e->agents; i++) {
+        uint32_t any = 0;
+        for (int j = 0; j < e->agents; j++) {
+            if (i == j) continue;
+            uint32_t unsent = syn_env_unsent(e, i, j);
+            any |= unsent;
+            mask[syn_action_index(SYN_SEND, i, j)] = unsent != 0;
+            mask[syn_action_index(SYN_REQUEST, j, i)] = (unsent & ~e->memory[j]) != 0;
+        }
+        mask[syn_action_index(SYN_BROADCAST, i, 0)] = any != 0;
+        mask[syn_action_index(SYN_ALONE, i, 0)] = (e->own[i] & ~e->memory[i]) != 0;
+    }
+    mask[syn_action_index(SYN_ANSWER, 0, 0)] = 1;
+    mask[syn_action_index(SYN_ABSTAIN, 0, 0)] = 1;
+}
+
+/* ---- Reset ---- */
+
+SYN_HD void syn_env_receive(syn_env *e, int agent, int row, int giver)
+{
+    e->changed |= 1u << agent;
+    if (e->memory[agent] >> row & 1) return;
+    e->memory[agent] |= 1u << row;
+    e->item[agent][e->count[agent]++] = (uint8_t)row;
+    e->giver[agent][row] = (uint8_t)giver;
+    e->arrived[agent][row] = (uint8_t)e->turn;
+}
+
+SYN_HD int syn_env_draw_stratum(const syn_env_config *cfg, syn_rng *rng)
+{
+    float u = syn_rng_uniform(rng);
+    if (cfg->stratum >= 0) return cfg->stratum;
+    if (cfg->goal == SYN_GOAL_CONSENSUS) return u < 0.75f ? 1 : 2;
+    return u < 0.25f ? 0 : u < 0.85f ? 1 : 2;
+}
+
+/* A random row of the mask; the mask must not be empty. */
+SYN_HD int syn_rng_row(syn_rng *rng, uint32_t rows)
+{
+    int k = (int)syn_rng_below(rng, (uint32_t)syn_popcount(rows));
+    while (k--) rows &= rows - 1;
+    return syn_lowest(rows);
+}
+
+/* Multinomial sizes of K pieces over n agents, the first with at least `asker_min`. */
+SYN_HD void syn_env_draw_sizes(syn_rng *rng, int pieces, int n, int asker_min, int *size)
+{
+    for (int attempt = 0; attempt < 64; attempt++) {
+        for (int i = 0; i < n; i++) size[i] = 0;
+        for (int p = 0; p < pieces; p++) size[syn_rng_below(rng, (uint32_t)n)]++;
+        if (size[0] >= asker_min) return;
+    }
+    while (size[0] < asker_min) { /* rare: many gold pieces among many agents */
+        int giver = 1;
+        for (int i = 2; i < n; i++) {
+            if (size[i] > size[giver]) giver = i;
+        }
+        size[giver]--;
+        size[0]++;
+    }
+}
+
+/* Orders the present rows in deal[]: shuffled, then gold moved so that the stratum holds for the first
+ * `s0` of them, which the asker gets. */
+SYN_HD int syn_env_deal(syn_rng *rng, uint32_t present, uint32_t gold, int stratum, int goal, int s0,
+                        uint8_t *deal)
+{
+    int k = 0;
+    for (uint32_t rows = present; rows; rows &= rows - 1) deal[k++] = (uint8_t)syn_lowest(rows);
+    for (int attempt = 0; attempt < 64; attempt++) {
+        for (int i = k - 1; i > 0; i--) {
+            int j = (int)syn_rng_below(rng, (uint32_t)i + 1);
+            uint8_t t = deal[i];
+            deal[i] = deal[j];
+            deal[j] = t;
+        }
+        uint32_t asker = 0;
+        for (int i = 0; i < s0; i++) asker |= 1u << deal[i];
+        bool sufficient = (gold & ~asker) == 0;
+        if (goal == SYN_GOAL_CONSENSUS || stratum == 2 || (stratum == 1 && !sufficient)) return k;
+        if (stratum == 0) break;
+    }
+    if (stratum == 0) { /* each gold piece changes places with one of the asker's that is not gold */
+        for (int i = s0, a = 0; i < k; i++) {
+            if (!(gold >> deal[i] & 1)) continue;
+            while (gold >> deal[a] & 1) a++;
+            uint8_t t = deal[a];
+            deal[a] = deal[i];
+            deal[i] = t;
+        }
+    } else { /* closable, and every shuffle gave the asker all: give one gold piece away */
+        for (int a = 0; a < s0; a++) {
+            if (!(gold >> deal[a] & 1)) continue;
+            uint8_t t = deal[a];
+            deal[a] = deal[k - 1];
+            deal[k - 1] = t;
+            break;
+        }
+    }
+    return k;
+}
+
+/* Starts the episode numbered `episode` on task `task`: a pure function of (seed, episode, task). */
+SYN_HD void syn_env_reset(syn_env *e, const syn_env_config *cfg, int task, const syn_task_info *info,
+                          uint64_t seed, uint64_t episode)
+{
+    syn_rng rng = syn_rng_make(seed, ((uint64_t)SYN_STREAM_EPISODE << 32) + episode);
+    memset(e, 0, sizeof *e);
+    e->task = task;
+    e->goal = (int8_t)cfg->goal;
+    e->agents = cfg->agents_min +
+                (int)syn_rng_below(&rng, (uint32_t)(cfg->agents_max - cfg->agents_min + 1));
+    e->stratum = (int8_t)syn_env_draw_stratum(cfg, &rng);
+    e->turns_max = cfg->turns_max ? cfg->turns_max : 2 * info->pieces;
+    e->gold = info->gold;
+    e->claims = info->claims;
+    uint32_t own = info->pieces >= 32 ? ~0u : (1u << info->pieces) - 1;
+    uint32_t foreign = ((1u << SYN_FOREIGN_ROWS) - 1) << info->pieces;
+    e->present = own;
+    int swapped = syn_rng_row(&rng, foreign);
+    e->present ^= 1u << syn_rng_row(&rng, own & ~info->gold) | 1u << swapped;
+    if (e->stratum == 2) {
+        int other = syn_rng_row(&rng, foreign & ~(1u << swapped));
+        e->present ^= 1u << syn_rng_row(&rng, info->gold) | 1u << other;
+    }
+    int size[SYN_AGENTS_MAX];
+    uint8_t deal[SYN_ROWS_MAX];
+    int asker_min = cfg->goal == SYN_GOAL_ASKER ? syn_popcount(info->gold) : 0;
+    syn_env_draw_sizes(&rng, info->pieces, e->agents, asker_min, size);
+    syn_env_deal(&rng, e->present, e->gold, e->stratum, e->goal, size[0], deal);
+    for (int i = 0, at = 0; i < e->agents; i++) {
+        for (int k = 0; k < size[i]; k++, at++) {
+            e->own[i] |= 1u << deal[at];
+            if (!cfg->read_limit || k < cfg->read_limit) syn_env_receive(e, i, deal[at], i);
+        }
+    }
+    e->changed = (1u << e->agents) - 1;
+    e->last.kind = SYN_NO_ACTION;
+    e->last.from = e->last.to = e->last.piece = -1;
+}
+
+/* ---- Step ---- */
+
+SYN_HD bool syn_env_goal_reached(const syn_env *e)
+{
+    if (e->goal == SYN_GOAL_ASKER) return (e->gold & ~e->memory[0]) == 0;
+    int holders = 0;
+    for (int i = 0; i < e->agents; i++) holders += (e->gold & ~e->memory[i]) == 0;
+    return 2 * holders > e->agents;
+}
+
+/* Share of the goal reached, in [0, 1]: the asker's part of S, or the mean part of the floor(n/2)+1
+ * best-covered agents. */
+SYN_HD float syn_env_progress(const syn_env *e)
+{
+    int total = syn_popcount(e->gold);
+    if (e->goal == SYN_GOAL_ASKER) {
+        return (float)syn_popcount(e->gold & e->memory[0]) / (float)total;
+    }
+    int held[SYN_AGENTS_MAX], need = e->agents / 2 + 1, sum = 0;
+    for (int i = 0; i < e->agents; i++) held[i] = syn_popcount(e->gold & e->memory[i]);
+    for (int k = 0; k < need; k++) { /* selection of the best `need` */
+        int best = k;
+        for (int i = k + 1; i < e->agents; i++) {
+            if (held[i] > held[best]) best = i;
+        }
+        int t = held[k];
+        held[k] = held[best];
+        held[best] = t;
+        sum += held[k];
+    }
+    return (float)sum / (float)(need * total);
+}
+
+/* Moves the piece of a communication action; returns its cost (positive). */
+SYN_HD float syn_env_move(syn_env *e, const syn_env_config *cfg, const syn_action *a)
+{
+    int messages = 0, deliveries = 0;
+    if (a->kind == SYN_SEND || a->kind == SYN_REQUEST) {
+        int from = a->kind == SYN_SEND ? a->from : a->to;
+        int to = a->kind == SYN_SEND ? a->to : a->from;
+        messages = a->kind == SYN_SEND ? 1 : 2;
+        deliveries = 1;
+        syn_env_receive(e, to, a->piece, from);
+        e->sent[from][to] |= 1u << a->piece;
+    } else if (a->kind == SYN_BROADCAST) {
+        messages = 1;
+        for (int j = 0; j < e->agents; j++) {
+            if (j == a->from) continue;
+            syn_env_receive(e, j, a->piece, a->from);
+            e->sent[a->from][j] |= 1u << a->piece;
+            deliveries++;
+        }
+    } else if (a->kind == SYN_ALONE) {
+        syn_env_receive(e, a->from, a->piece, a->from);
+    }
+    e->messages += messages;
+    e->deliveries += deliveries;
+    return cfg->message_cost * (float)messages + cfg->delivery_cost * (float)deliveries;
+}
+
+/* One turn with the action of flat index `index`, which must be legal (an illegal one counts as a lost
+ * turn). Returns the shaped reward; sets done, success and changed. */
+SYN_HD float syn_env_step(syn_env *e, const syn_env_config *cfg, int index, const float *rank)
+{
+    syn_action a = syn_action_of(index);
+    float before = cfg->potential * syn_env_progress(e);
+    e->changed = 0;
+    e->turn++;
+    if (a.kind <= SYN_ALONE) {
+        a.piece = (int8_t)syn_env_piece(e, a.kind, a.from, a.to, rank);
+        if (a.piece < 0) a.kind = SYN_NO_ACTION;
+    }
+    float r = -cfg->turn_cost - syn_env_move(e, cfg, &a);
+    bool ended = a.kind == SYN_ANSWER || a.kind == SYN_ABSTAIN;
+    if (ended) {
+        bool right = a.kind == SYN_ANSWER ? syn_env_goal_reached(e) : e->stratum == 2;
+        e->success = right && a.kind == SYN_ANSWER;
+        r += !right ? cfg->reward_failure
+                    : (a.kind == SYN_ANSWER ? cfg->reward_success : cfg->reward_abstain);
+    } else if (e->turn >= e->turns_max) {
+        ended = true;
+        r += cfg->reward_failure;
+    }
+    e->done = ended;
+    e->last = a;
+    e->episode_return += r;
+    float after = ended ? 0.0f : cfg->potential * syn_env_progress(e);
+    return cfg->gamma > 0 ? r + cfg->gamma * after - before : r;
+}
+
+#endif

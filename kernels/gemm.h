@@ -1,0 +1,25 @@
+/* Matrix product. */
+#ifndef SYN_GEMM_H
+#define SYN_GEMM_H
+
+#include "kernels/base/ctx.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* C = alpha * op(A) op(B) + beta * C, all row-major; op(X) is X, or its transpose when ta / tb.
+ * a: op(A) (m,k), stored with row stride lda (so (k,m) when ta); b: op(B) (k,n), ldb; c (m,n), ldc:
+ * overwritten when beta is 0 (what it held is not read), else inout. c may not overlap a or b.
+ * Strides are in elements and at least the stored row's width. m, n or k may be 0.
+ * Large float products on the CPU go to oneDNN where the build has it.
+ * Errors: SYN_ERR_INVALID (sizes, strides, NULL), SYN_ERR_MEMORY (scratch), SYN_ERR_UNSUPPORTED on
+ * CUDA. Deterministic for equal inputs and equal ctx->threads. */
+SYN_WARN_UNUSED syn_status syn_gemm(syn_ctx *ctx, bool ta, bool tb, int64_t m, int64_t n, int64_t k,
+                                    real alpha, const real *a, int64_t lda, const real *b,
+                                    int64_t ldb, real beta, real *c, int64_t ldc);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

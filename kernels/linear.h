@@ -1,0 +1,34 @@
+/* Fully connected layer with an optional activation. */
+#ifndef SYN_LINEAR_H
+#define SYN_LINEAR_H
+
+#include "kernels/base/ctx.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum syn_activation { SYN_ACT_NONE, SYN_ACT_RELU, SYN_ACT_TANH } syn_activation;
+
+/* y = act(x w^T + b). x (n,din) with row stride ldx, w (dout,din), b (dout) or NULL: in.
+ * y (n,dout) with row stride ldy: overwritten; may not overlap the inputs. n may be 0.
+ * Errors: SYN_ERR_INVALID, SYN_ERR_MEMORY, SYN_ERR_UNSUPPORTED on CUDA. Deterministic. */
+SYN_WARN_UNUSED syn_status syn_linear_forward(syn_ctx *ctx, int64_t n, int64_t din, int64_t dout,
+                                              const real *x, int64_t ldx, const real *w,
+                                              const real *b, syn_activation act, real *y,
+                                              int64_t ldy);
+
+/* x, w, y as in (and as left by) the forward pass. dy (n,dout), lddy: inout, the gradient of y,
+ * becomes that of the pre-activation. dx (n,din), lddx: overwritten, or NULL. dw (dout,din) and
+ * db (dout): accumulated (+=), or NULL. y is read only when act is not NONE.
+ * The gradients may not overlap each other or the inputs. Errors and determinism as above. */
+SYN_WARN_UNUSED syn_status syn_linear_backward(syn_ctx *ctx, int64_t n, int64_t din, int64_t dout,
+                                               const real *x, int64_t ldx, const real *w,
+                                               const real *y, int64_t ldy, syn_activation act,
+                                               real *dy, int64_t lddy, real *dx, int64_t lddx,
+                                               real *dw, real *db);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,85 @@
+/* The command: a table of subcommands, each of which owns its options (kernels/base/options.h). */
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/base/options.h"
+
+#define WEAK __attribute__((weak))
+int syn_cmd_data(int argc, char **argv) WEAK;
+int syn_cmd_pretrain(int argc, char **argv) WEAK;
+int syn_cmd_train(int argc, char **argv) WEAK;
+int syn_cmd_eval(int argc, char **argv) WEAK;
+int syn_cmd_ask(int argc, char **argv) WEAK;
+int syn_cmd_checkpoint(int argc, char **argv) WEAK;
+int syn_cmd_bench(int argc, char **argv) WEAK;
+
+typedef struct subcommand {
+    const char *name;
+    int (*run)(int argc, char **argv); /* argv[0] is the subcommand's word */
+    const char *summary;
+} subcommand;
+
+enum { SUBCOMMANDS_MAX = 32 };
+
+static const subcommand table[] = {
+    {"data", syn_cmd_data, "make, prepare and describe data sets"},
+    {"pretrain", syn_cmd_pretrain, "fit the networks that judge evidence, from labelled records"},
+    {"train", syn_cmd_train, "train the policy: who says what to whom, and when to stop (PPO)"},
+    {"eval", syn_cmd_eval, "score a checkpoint against baselines"},
+    {"ask", syn_cmd_ask, "let a team of agents answer one question"},
+    {"checkpoint", syn_cmd_checkpoint, "list and verify checkpoints"},
+    {"bench", syn_cmd_bench, "measure speed"},
+};
+
+static void print_help(void)
+{
+    printf("syncog: decides who of a team of agents says what to whom, and when to stop.\n\n"
+           "Usage: syncog COMMAND [OPTIONS]\n\nCommands:\n");
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (table[i].run) printf("  %-12s%s\n", table[i].name, table[i].summary);
+    }
+    printf("\nA first run, from nothing to figures:\n"
+           "  syncog data synth --tasks 600 --seed 1 --out train.json\n"
+           "  syncog data prepare --format hotpotqa --input train.json --out train.h5\n"
+           "  syncog pretrain --data train.h5 --component all --out runs/pre\n"
+           "  syncog train --data train.h5 --init runs/pre --out runs/first\n"
+           "  syncog eval --data train.h5 --checkpoint runs/first --episodes 2000 --seed 1 --json\n"
+           "\n'syncog COMMAND --help' explains a command; --version shows the version.\n");
+}
+
+static int unknown(const char *word)
+{
+    const char *names[SUBCOMMANDS_MAX];
+    int count = 0;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (table[i].run) names[count++] = table[i].name;
+    }
+    const char *near = syn_suggest(word, names, count);
+    if (near) {
+        fprintf(stderr, "syncog: unknown command '%s'; did you mean '%s'?\n", word, near);
+    } else {
+        fprintf(stderr, "syncog: unknown command '%s'; 'syncog --help' lists the commands\n", word);
+    }
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help();
+        return 2;
+    }
+    const char *word = argv[1];
+    if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
+        print_help();
+        return 0;
+    }
+    if (!strcmp(word, "--version")) {
+        printf("syncog %s\n", SYN_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (table[i].run && !strcmp(word, table[i].name)) return table[i].run(argc - 1, argv + 1);
+    }
+    return unknown(word);
+}

@@ -1,0 +1,95 @@
+#include "trainer/metrics.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { ECE_BINS = 15 };
+
+static int compare_logit(const void *a, const void *b)
+{
+    const syn_scored *x = a, *y = b;
+    return (x->logit > y->logit) - (x->logit < y->logit);
+}
+
+double syn_auroc(syn_scored *s, int64_t n)
+{
+    double rank_sum = 0, positives = 0;
+    qsort(s, (size_t)n, sizeof *s, compare_logit);
+    for (int64_t i = 0; i < n;) {
+        int64_t j = i;
+        double in = 0;
+        while (j < n && s[j].logit == s[i].logit) in += s[j++].label;
+        rank_sum += in * ((double)(i + 1 + j) / 2); /* mean rank of the ties */
+        positives += in;
+        i = j;
+    }
+    double negatives = (double)n - positives;
+    if (positives == 0 || negatives == 0) return 0.5;
+    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives);
+}
+
+static double probability(const syn_scored *s, const syn_calibration *c)
+{
+    return 1 / (1 + exp(-((double)s->logit / c->temperature + c->offset)));
+}
+
+double syn_balanced_accuracy(const syn_scored *s, int64_t n, const syn_calibration *c, double threshold)
+{
+    double right[2] = {0, 0}, all[2] = {0, 0};
+    for (int64_t i = 0; i < n; i++) {
+        bool said = probability(&s[i], c) >= threshold;
+        right[s[i].label] += said == (s[i].label != 0);
+        all[s[i].label]++;
+    }
+    if (all[0] == 0 || all[1] == 0) return 0.5;
+    return (right[0] / all[0] + right[1] / all[1]) / 2;
+}
+
+double syn_ece(const syn_scored *s, int64_t n, const syn_calibration *c)
+{
+    double p_sum[ECE_BINS] = {0}, y_sum[ECE_BINS] = {0}, error = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double p = probability(&s[i], c);
+        int bin = (int)(p * ECE_BINS);
+        if (bin >= ECE_BINS) bin = ECE_BINS - 1;
+        p_sum[bin] += p;
+        y_sum[bin] += s[i].label;
+    }
+    for (int b = 0; b < ECE_BINS; b++) error += fabs(p_sum[b] - y_sum[b]);
+    return n ? error / (double)n : 0;
+}
+
+double syn_nll(const syn_scored *s, int64_t n, const syn_calibration *c)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double z = (double)s[i].logit / c->temperature + c->offset;
+        sum += (z > 0 ? z : 0) + log1p(exp(-fabs(z))) - (s[i].label ? z : 0);
+    }
+    return n ? sum / (double)n : 0;
+}
+
+syn_calibration syn_calibration_fit(const syn_scored *s, int64_t n)
+{
+    double a = 1, b = 0; /* z' = a z + b */
+    for (int it = 0; it < 50; it++) {
+        double ga = 1e-3 * (a - 1), gb = 0, haa = 1e-3, hab = 0, hbb = 1e-9;
+        for (int64_t i = 0; i < n; i++) {
+            double z = s[i].logit, p = 1 / (1 + exp(-(a * z + b))), d = p - s[i].label, w = p * (1 - p);
+            ga += d * z;
+            gb += d;
+            haa += w * z * z;
+            hab += w * z;
+            hbb += w;
+        }
+        double det = haa * hbb - hab * hab;
+        if (det < 1e-12) break;
+        double da = (hbb * ga - hab * gb) / det, db = (haa * gb - hab * ga) / det;
+        a -= da;
+        b -= db;
+        if (a < 0.05) a = 0.05;
+        if (a > 20) a = 20;
+        if (fabs(da) + fabs(db) < 1e-9) break;
+    }
+    return (syn_calibration){(float)(1 / a), (float)b};
+}

@@ -1,0 +1,339 @@
+#include "trainer/pretrain.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/log.h"
+#include "kernels/base/progress.h"
+#include "kernels/ffn.h"
+#include "kernels/loss.h"
+
+enum { N = SYN_AGENTS_MAX, R = SYN_ROWS_MAX, CHECKS = 15, CHECK_EPISODES = 1024 };
+
+/* One phase-1 run. */
+typedef struct run {
+    syn_ctx *ctx;
+    const syn_pretrain_config *cfg;
+    const syn_corpus *corpus;
+    int32_t *train, *held;
+    int64_t train_count, held_count;
+    syn_perception *p;
+    syn_observer o;
+    syn_env *envs;  /* (batch) */
+    real *best;     /* weights of the best check */
+    syn_progress bar;
+    int64_t done;
+} run;
+
+static real learning_rate(double peak, int64_t step, int64_t steps)
+{
+    double warm = step < 20 ? (step + 1) / 20.0 : 1;
+    return (real)(peak * warm * (0.05 + 0.95 * 0.5 * (1 + cos(M_PI * (double)step / (double)steps))));
+}
+
+static void draw_batch(run *r, int64_t step, uint64_t purpose)
+{
+    const uint64_t first = (purpose << 40) + (uint64_t)(step * r->cfg->batch);
+    #pragma omp parallel for schedule(static) num_threads(r->ctx->threads)
+    for (int64_t e = 0; e < r->cfg->batch; e++) {
+        syn_episode_draw(&r->envs[e], &syn_episodes_training, r->corpus, r->train, r->train_count,
+                         r->cfg->seed, first + (uint64_t)e);
+    }
+}
+
+/* ---- Ranker: two kinds of view, one agent's own and all pieces' ---- */
+
+static int64_t ranker_rows(run *r, real *x, real *target)
+{
+    int64_t rows = 0;
+    for (int64_t e = 0; e < r->cfg->batch; e++) {
+        const syn_env *env = &r->envs[e];
+        const real *quest = r->corpus->tasks.quest + (int64_t)env->task * SYN_TASK_QUEST;
+        const int knower = (int)(e % env->agents);
+        for (int kind = 0; kind < 2; kind++) {
+            for (uint32_t left = env->present; left; left &= left - 1) {
+                int p = syn_lowest(left);
+                const real *own = kind ? r->o.all + (e * R + p) * SYN_DV
+                                       : r->o.own + ((e * N + knower) * R + p) * SYN_DV;
+                real *to = x + rows * SYN_DX;
+                memcpy(to, quest + p * SYN_DQ, sizeof(real) * SYN_DQ);
+                memcpy(to + SYN_DQ, own, sizeof(real) * SYN_DV);
+                if (kind) memcpy(to + SYN_DQ + SYN_DV, own, sizeof(real) * SYN_DV);
+                else memset(to + SYN_DQ + SYN_DV, 0, sizeof(real) * SYN_DV);
+                target[rows++] = env->gold >> p & 1;
+            }
+        }
+    }
+    return rows;
+}
+
+static syn_status ranker_step(run *r, int64_t step, real *loss)
+{
+    syn_ctx *ctx = r->ctx;
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    syn_status st = SYN_ERR_MEMORY;
+    const int64_t most = r->cfg->batch * 2 * R;
+    syn_ffn f = syn_ranker_ffn(r->p);
+    real *x = SYN_SCRATCH(ctx, real, most * SYN_DX), *target = SYN_SCRATCH(ctx, real, most);
+    real *y = SYN_SCRATCH(ctx, real, most), *dy = SYN_SCRATCH(ctx, real, most);
+    real *cache = SYN_SCRATCH(ctx, real, syn_ffn_cache_size(&f, most));
+    if (!x || !target || !y || !dy || !cache) goto done;
+    draw_batch(r, step, 1);
+    SYN_TRY(syn_observe_views(ctx, &r->o, r->p, &r->corpus->tasks, r->envs));
+    int64_t rows = ranker_rows(r, x, target);
+    const uint64_t counter = (uint64_t)step;
+    syn_params_zero_grad(&r->p->params);
+    SYN_TRY(syn_ffn_forward(ctx, &f, rows, x, SYN_DX, true, r->cfg->seed, counter, cache, y));
+    SYN_TRY(syn_bce_forward_backward(ctx, rows, y, 1, target, NULL, (real)1 / (real)rows, dy, loss));
+    SYN_TRY(syn_ffn_backward(ctx, &f, rows, x, SYN_DX, true, r->cfg->seed, counter, cache, dy, NULL, 0));
+    real norm;
+    const syn_adam adam = {learning_rate(r->cfg->ranker_lr, step, r->cfg->ranker_steps), (real)0.9, (real)0.99,
+                           (real)1e-8, (real)r->cfg->weight_decay, 1};
+    SYN_TRY(syn_params_step(ctx, &r->p->params, SYN_P_RANKER_W0, SYN_P_RANKER_B2, &adam, &norm));
+done:
+    syn_scratch_pop(ctx, mark);
+    return st;
+}
+
+/* ---- CKM and gap detector ---- */
+
+typedef struct gap_batch {
+    syn_team_batch team;
+    int32_t *agent, *first, *size, *link_i, *link_j, *offset;
+    real *target, *weight; /* (agents + links) each; gap rows, then link rows */
+} gap_batch;
+
+#define TAKE(ptr, type, count)                                                                     \
+    do {                                                                                           \
+        (ptr) = SYN_SCRATCH(ctx, type, count);                                                     \
+        if (!(ptr)) return SYN_ERR_MEMORY;                                                         \
+    } while (0)
+
+/* The leak test gives each state the labels of another one of the same team size. */
+static const syn_env *labels_of(const run *r, int64_t e)
+{
+    if (!r->cfg->shuffled_labels) return &r->envs[e];
+    for (int64_t k = 1; k < r->cfg->batch; k++) {
+        const syn_env *other = &r->envs[(e + k) % r->cfg->batch];
+        if (other->agents == r->envs[e].agents) return other;
+    }
+    return &r->envs[(e + 1) % r->cfg->batch];
+}
+
+static void gap_targets(const run *r, gap_batch *b)
+{
+    int64_t agents = 0, links = 0;
+    for (int64_t e = 0; e < r->cfg->batch; e++) {
+        const syn_env *label = labels_of(r, e);
+        const int n = r->envs[e].agents, first = (int)agents;
+        for (int i = 0; i < n; i++, agents++) {
+            b->agent[agents] = (int32_t)(e * N + i);
+            b->first[agents] = first;
+            b->size[agents] = n;
+            b->target[agents] = syn_label_gap(label, i < label->agents ? i : 0);
+            b->weight[agents] = i == 0 ? 1 : (real)2 / (real)n;
+            for (int j = 0; j < n; j++) {
+                if (i == j) continue;
+                b->link_i[links] = first + i;
+                b->link_j[links++] = first + j;
+            }
+        }
+    }
+    b->team.agents = agents;
+    b->team.links = links;
+    for (int64_t l = 0; l < links; l++) {
+        int64_t e = b->agent[b->link_i[l]] / N;
+        const syn_env *label = labels_of(r, e);
+        int i = b->agent[b->link_i[l]] % N, j = b->agent[b->link_j[l]] % N;
+        b->target[agents + l] = i < label->agents && j < label->agents && syn_label_link(label, i, j);
+    }
+}
+
+static syn_status gap_batch_make(run *r, gap_batch *b)
+{
+    syn_ctx *ctx = r->ctx;
+    const int64_t most = r->cfg->batch * N;
+    memset(b, 0, sizeof *b);
+    TAKE(b->agent, int32_t, most);
+    TAKE(b->first, int32_t, most);
+    TAKE(b->size, int32_t, most);
+    TAKE(b->link_i, int32_t, most * N);
+    TAKE(b->link_j, int32_t, most * N);
+    TAKE(b->offset, int32_t, most + 1);
+    TAKE(b->target, real, most * (N + 1));
+    TAKE(b->weight, real, most);
+    gap_targets(r, b);
+    const int64_t items = syn_observe_item_count(r->envs, b->team.agents, b->agent);
+    real *x, *bias;
+    TAKE(x, real, items * SYN_DI);
+    TAKE(bias, real, items);
+    int64_t longest = syn_observe_items(ctx, &r->o, &r->corpus->tasks, r->envs, b->team.agents, b->agent,
+                                        b->offset, x, bias);
+    b->team.seq = (syn_seq){b->team.agents, longest, items, b->offset, NULL};
+    b->team.items = x;
+    b->team.bias = bias;
+    b->team.first = b->first;
+    b->team.size = b->size;
+    b->team.link_i = b->link_i;
+    b->team.link_j = b->link_j;
+    return SYN_OK;
+}
+
+static syn_status gap_step(run *r, int64_t step, real *loss)
+{
+    syn_ctx *ctx = r->ctx;
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    syn_status st;
+    gap_batch b;
+    syn_perception_cache *cache;
+    draw_batch(r, step, 2);
+    SYN_TRY(syn_observe_views(ctx, &r->o, r->p, &r->corpus->tasks, r->envs));
+    SYN_TRY(gap_batch_make(r, &b));
+    const int64_t n = b.team.agents, rows = n + b.team.links;
+    real *logit = SYN_SCRATCH(ctx, real, rows * 2), *dlogit = SYN_SCRATCH(ctx, real, rows * 2);
+    if (!logit || !dlogit) {
+        st = SYN_ERR_MEMORY;
+        goto done;
+    }
+    syn_params_zero_grad(&r->p->params);
+    memset(dlogit, 0, sizeof(real) * (size_t)(rows * 2));
+    SYN_TRY(syn_perception_forward(ctx, r->p, &b.team, true, r->cfg->seed, (uint64_t)step, &cache, logit));
+    SYN_TRY(syn_bce_forward_backward(ctx, n, logit + SYN_GAP, 2, b.target, b.weight,
+                                     (real)1 / (real)(3 * r->cfg->batch), dlogit + SYN_GAP, loss));
+    SYN_TRY(syn_bce_forward_backward(ctx, b.team.links, logit + n * 2 + SYN_LINK, 2, b.target + n, NULL,
+                                     (real)1 / (real)b.team.links, dlogit + n * 2 + SYN_LINK, loss));
+    SYN_TRY(syn_perception_backward(ctx, r->p, &b.team, cache, dlogit));
+    real norm;
+    const syn_adam adam = {learning_rate(r->cfg->gap_lr, step, r->cfg->gap_steps), (real)0.9, (real)0.99,
+                           (real)1e-8, (real)r->cfg->weight_decay, 1};
+    SYN_TRY(syn_params_step(ctx, &r->p->params, SYN_P_IN_W, SYN_PERCEPTION_PARAMS - 1, &adam, &norm));
+done:
+    syn_scratch_pop(ctx, mark);
+    return st;
+}
+
+/* ---- The two phases, with early stopping on held-out records ---- */
+
+static syn_status check(run *r, bool ranker, double *nll)
+{
+    static const syn_calibration plain = {1, 0};
+    syn_measured m;
+    syn_episode_config opening = syn_episodes_opening;
+    opening.untitled_share = 0.3f;
+    SYN_RETURN_IF(syn_measure(r->ctx, r->p, r->cfg->central, r->corpus, &opening, r->held, r->held_count,
+                              CHECK_EPISODES, r->cfg->seed + 77, &m));
+    *nll = ranker ? syn_nll(m.ranker, m.ranks, &plain) : syn_nll(m.gap, m.gaps, &plain);
+    syn_measured_free(&m);
+    return SYN_OK;
+}
+
+typedef syn_status step_function(run *r, int64_t step, real *loss);
+
+static syn_status phase(run *r, step_function *step, int64_t steps, bool ranker, int64_t *best_step)
+{
+    syn_params *t = &r->p->params;
+    const size_t bytes = sizeof(real) * (size_t)t->total;
+    const int64_t every = steps / CHECKS > 0 ? steps / CHECKS : 1;
+    double best = INFINITY, nll = 0;
+    real loss = 0;
+    memset(t->m, 0, bytes);
+    memset(t->v, 0, bytes);
+    t->step = 0;
+    for (int64_t s = 0; s < steps; s++) {
+        SYN_RETURN_IF(step(r, s, &loss));
+        syn_progress_update(&r->bar, ++r->done, "%s loss %.3f held-out %.3f", ranker ? "ranker" : "gap",
+                            (double)loss / (double)(s % every + 1), nll);
+        if ((s + 1) % every) continue;
+        SYN_RETURN_IF(check(r, ranker, &nll));
+        syn_log(SYN_LOG_DEBUG, "%s step %lld: loss %.4f, held-out %.4f", ranker ? "ranker" : "gap",
+                (long long)s + 1, (double)loss / (double)every, nll);
+        loss = 0;
+        if (nll >= best) continue;
+        best = nll;
+        *best_step = s + 1;
+        memcpy(r->best, t->value, bytes);
+    }
+    memcpy(t->value, r->best, bytes);
+    return SYN_OK;
+}
+
+static syn_status calibrate(run *r, syn_pretrain_result *out)
+{
+    syn_measured m;
+    syn_episode_config states = syn_episodes_opening;
+    states.deliveries_max = 6;
+    states.opening_share = 0.6f;
+    SYN_RETURN_IF(syn_measure(r->ctx, r->p, r->cfg->central, r->corpus, &states, r->held, r->held_count,
+                              4 * CHECK_EPISODES, r->cfg->seed + 78, &m));
+    r->p->calibrated[SYN_GAP] = syn_calibration_fit(m.gap, m.gaps);
+    for (int64_t i = 0; i < m.links; i++) { /* measured as probabilities: back to logits */
+        double x = fmin(fmax(m.link[i].logit, 1e-6), 1 - 1e-6);
+        m.link[i].logit = (float)log(x / (1 - x));
+    }
+    r->p->calibrated[SYN_LINK] = syn_calibration_fit(m.link, m.links);
+    out->link_auroc = syn_auroc(m.link, m.links);
+    syn_measured_free(&m);
+    SYN_RETURN_IF(syn_measure(r->ctx, r->p, r->cfg->central, r->corpus, &syn_episodes_opening, r->held,
+                              r->held_count, 4 * CHECK_EPISODES, r->cfg->seed + 79, &m));
+    const syn_calibration *c = &r->p->calibrated[SYN_GAP];
+    out->gap_auroc = syn_auroc(m.gap, m.gaps);
+    out->gap_balanced_accuracy = syn_balanced_accuracy(m.gap, m.gaps, c, 0.75);
+    out->gap_ece = syn_ece(m.gap, m.gaps, c);
+    out->ranker_auroc = syn_auroc(m.ranker, m.ranks);
+    syn_measured_free(&m);
+    return SYN_OK;
+}
+
+static syn_status split(run *r, const syn_dataset *ds, const int32_t *records, int64_t count)
+{
+    r->train = malloc(sizeof *r->train * (size_t)count);
+    r->held = malloc(sizeof *r->held * (size_t)count);
+    if (!r->train || !r->held) return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records", (long long)count);
+    for (int64_t k = 0; k < count; k++) {
+        const syn_record *rec = &ds->records[r->corpus->record[records[k]]];
+        if (syn_record_held_out(rec)) r->held[r->held_count++] = records[k];
+        else r->train[r->train_count++] = records[k];
+    }
+    if (!r->held_count || !r->train_count) {
+        return syn_fail(SYN_ERR_FORMAT, "%lld records are too few to keep some out for early stopping",
+                        (long long)count);
+    }
+    return SYN_OK;
+}
+
+syn_status syn_pretrain_perception(syn_ctx *ctx, const syn_pretrain_config *cfg, const syn_dataset *ds,
+                                   const syn_corpus *corpus, const int32_t *records, int64_t record_count,
+                                   syn_perception *p, syn_pretrain_result *result)
+{
+    syn_status st;
+    run r = {.ctx = ctx, .cfg = cfg, .corpus = corpus, .p = p};
+    const double started = syn_clock_s();
+    int64_t ranker_best = 0;
+    memset(result, 0, sizeof *result);
+    SYN_TRY(syn_perception_init(ctx, p, cfg->seed));
+    SYN_TRY(syn_params_trainable(ctx, &p->params));
+    p->dropout = (real)cfg->dropout;
+    SYN_TRY(split(&r, ds, records, record_count));
+    SYN_TRY(syn_observer_init(ctx, &r.o, cfg->batch, cfg->central));
+    r.envs = calloc((size_t)cfg->batch, sizeof *r.envs);
+    r.best = syn_device_alloc(ctx, sizeof(real) * (size_t)p->params.total);
+    if (!r.envs || !r.best) {
+        st = SYN_ERR_MEMORY;
+        goto done;
+    }
+    syn_progress_begin(&r.bar, "pretrain", "steps", cfg->ranker_steps + cfg->gap_steps);
+    r.bar.quiet |= cfg->quiet;
+    SYN_TRY(phase(&r, ranker_step, cfg->ranker_steps, true, &ranker_best));
+    SYN_TRY(phase(&r, gap_step, cfg->gap_steps, false, &result->gap_steps));
+    SYN_TRY(calibrate(&r, result));
+    syn_progress_end(&r.bar);
+    result->seconds = syn_clock_s() - started;
+done:
+    syn_observer_free(ctx, &r.o);
+    syn_device_free(ctx, r.best);
+    free(r.envs);
+    free(r.train);
+    free(r.held);
+    return st;
+}

@@ -1,0 +1,48 @@
+/* Phase 1, supervised: ranker, then CKM and gap detector, then calibration.
+ *
+ * The records given are split by id: a share is kept for early stopping and calibration. Deterministic:
+ * equal seeds, records and threads give equal bits. */
+#ifndef SYN_TRAINER_PRETRAIN_H
+#define SYN_TRAINER_PRETRAIN_H
+
+#include "trainer/episodes.h"
+#include "trainer/metrics.h"
+
+typedef struct syn_pretrain_config {
+    uint64_t seed;
+    int64_t ranker_steps, gap_steps; /* optimiser steps at most */
+    int64_t batch;                   /* episodes a step */
+    double ranker_lr, gap_lr, weight_decay, dropout;
+    bool shuffled_labels;            /* the leak test: labels belong to other episodes */
+    bool central, quiet;
+} syn_pretrain_config;
+
+#define SYN_PRETRAIN_DEFAULT                                                                       \
+    {1, 600, 900, 64, 2e-3, 7e-4, 0.02, 0.2, false, true, false}
+
+typedef struct syn_pretrain_result {
+    double ranker_auroc, gap_auroc, gap_balanced_accuracy, gap_ece, link_auroc; /* on held-out records */
+    int64_t gap_steps; /* where early stopping took the weights from */
+    double seconds;
+} syn_pretrain_result;
+
+/* records: indices into the corpus. p is initialised here; freed by the caller. */
+SYN_WARN_UNUSED syn_status syn_pretrain_perception(syn_ctx *ctx, const syn_pretrain_config *cfg,
+                                                   const syn_dataset *ds, const syn_corpus *corpus,
+                                                   const int32_t *records, int64_t record_count,
+                                                   syn_perception *p, syn_pretrain_result *result);
+
+/* Scores `episodes` states: gap of the asker (all_agents: of every agent), and optionally links of the
+ * asker and the ranker on all pieces. Arrays are allocated here (free()); NULL ones are not wanted. */
+typedef struct syn_measured {
+    syn_scored *gap, *link, *ranker;
+    int64_t gaps, links, ranks;
+} syn_measured;
+
+SYN_WARN_UNUSED syn_status syn_measure(syn_ctx *ctx, const syn_perception *p, bool central,
+                                       const syn_corpus *corpus, const syn_episode_config *episodes,
+                                       const int32_t *records, int64_t record_count, int64_t count,
+                                       uint64_t seed, syn_measured *out);
+void syn_measured_free(syn_measured *m);
+
+#endif

@@ -176,7 +176,7 @@ static void put_line(synth_world *w, synth_piece *p, const char *text, int fact)
     if (p->line_count == SYNTH_LINES_MAX) return;
     synth_line *line = &p->lines[p->line_count++];
     size_t n = strlen(text);
-    if (n < 110 && p->line_count > 1 && synth_chance(w, 0.75)) {
+    if (n < 110 && !strchr(text, ',') && p->line_count > 1 && synth_chance(w, 0.9)) {
         const synth_slots slots = {.subject = &w->entities[p->entity]};
         char tail[SYNTH_LINE_MAX];
         synth_expand(w, TAILS, &slots, tail, sizeof tail);

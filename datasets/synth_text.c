@@ -78,6 +78,10 @@ static bool put_dropped(synth_world *w, writer *o, const synth_entity *subject, 
     int e = i < w->hops ? w->chain[i] : w->described;
     if (e < 0 || &w->entities[e] == subject) return false;
     if ((w->entities[e].kind == SYNTH_PERSON) != person) return false;
+    /* The name stands in front of a noun: "the ... Festival". */
+    synth_kind kind = w->entities[e].kind;
+    bool work = kind == SYNTH_FILM || kind == SYNTH_NOVEL || kind == SYNTH_ALBUM;
+    if (work || !strncmp(w->entities[e].name, "The ", 4)) return false;
     put_text(o, w->entities[e].name);
     return true;
 }

@@ -90,8 +90,9 @@ static syn_status check(const syn_ctx *ctx, const syn_seq *q, int64_t D, int64_t
                 "attention pooling: the offsets do not run from 0 to the %lld rows",
                 (long long)q->rows);
     for (int64_t b = 0; b < q->batch; b++)
-        SYN_REQUIRE(syn_seq_length(q, b) >= 0, "attention pooling: sequence %lld ends before it "
-                                               "begins", (long long)b);
+        SYN_REQUIRE(syn_seq_length(q, b) >= 0,
+                    "attention pooling: sequence %lld ends before it begins",
+                    (long long)b);
     return SYN_OK;
 }
 
@@ -103,8 +104,8 @@ syn_status syn_attention_forward(syn_ctx *ctx, const syn_seq *seq, int64_t D, in
     SYN_REQUIRE(Wa && w && empty && (seq->batch == 0 || out), "attention pooling: NULL argument");
     SYN_REQUIRE(seq->rows == 0 || (h && u && alpha), "attention pooling: NULL argument");
     SYN_RETURN_IF(syn_gemm(ctx, false, true, seq->rows, A, D, 1, h, D, Wa, D, 0, u, A));
-#pragma omp parallel for schedule(static) num_threads(ctx->threads)                                \
-    if (seq->rows * (A + D) >= ATTENTION_THREAD_WORK_MIN)
+#pragma omp parallel for schedule(static)                                                          \
+    num_threads(ctx->threads) if (seq->rows * (A + D) >= ATTENTION_THREAD_WORK_MIN)
     for (int64_t b = 0; b < seq->batch; b++)
         pool(seq, b, D, A, h, w, bias, empty, u, alpha, out + b * D);
     return SYN_OK;
@@ -123,8 +124,8 @@ syn_status syn_attention_backward(syn_ctx *ctx, const syn_seq *seq, int64_t D, i
     real *dz = SYN_SCRATCH(ctx, real, seq->rows * A);
     real *dscore = dbias ? dbias : SYN_SCRATCH(ctx, real, seq->rows);
     if (!dz || !dscore) goto done;
-#pragma omp parallel for schedule(static) num_threads(ctx->threads)                                \
-    if (seq->rows * (A + D) >= ATTENTION_THREAD_WORK_MIN)
+#pragma omp parallel for schedule(static)                                                          \
+    num_threads(ctx->threads) if (seq->rows * (A + D) >= ATTENTION_THREAD_WORK_MIN)
     for (int64_t b = 0; b < seq->batch; b++)
         pool_backward(seq, b, D, A, h, w, u, alpha, dout + b * D, dscore, dz, dh);
     /* Sums over rows and sequences run on one thread, in a fixed order: they are small. */
@@ -133,8 +134,7 @@ syn_status syn_attention_backward(syn_ctx *ctx, const syn_seq *seq, int64_t D, i
     if (dempty)
         for (int64_t b = 0; b < seq->batch; b++)
             if (syn_seq_length(seq, b) == 0) add_scaled(dempty, 1, dout + b * D, D);
-    if (dWa)
-        SYN_TRY(syn_gemm(ctx, true, false, A, D, seq->rows, 1, dz, A, h, D, 1, dWa, D));
+    if (dWa) SYN_TRY(syn_gemm(ctx, true, false, A, D, seq->rows, 1, dz, A, h, D, 1, dWa, D));
     SYN_TRY(syn_gemm(ctx, false, false, seq->rows, D, A, 1, dz, A, Wa, D, 1, dh, D));
     st = SYN_OK;
 done:

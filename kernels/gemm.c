@@ -5,11 +5,11 @@
 #include "kernels/tile.h"
 
 #ifdef _OPENMP
-#include <omp.h>
+#    include <omp.h>
 #endif
 #if defined(SYN_HAVE_DNNL) && !defined(SYN_REAL_DOUBLE)
-#include <oneapi/dnnl/dnnl.h>
-#define GEMM_ONEDNN
+#    include <oneapi/dnnl/dnnl.h>
+#    define GEMM_ONEDNN
 #endif
 
 /* A block of B (GEMM_K x GEMM_N) is packed into panels that stay in the second-level cache; rows of
@@ -154,10 +154,11 @@ static void multiply_dots(const product *g)
 #ifdef GEMM_ONEDNN
 static bool multiply_onednn(const product *g)
 {
-    /* The team size belongs to the calling thread, which may not be the one that made the context. */
-#ifdef _OPENMP
+    /* The team size belongs to the calling thread, which may not be the one that made the context.
+     */
+#    ifdef _OPENMP
     if (omp_get_max_threads() != g->threads) omp_set_num_threads(g->threads);
-#endif
+#    endif
     return dnnl_sgemm(g->ta ? 'T' : 'N', g->tb ? 'T' : 'N', g->m, g->n, g->k, g->alpha, g->a,
                       g->lda, g->b, g->ldb, g->beta, g->c, g->ldc) == dnnl_success;
 }

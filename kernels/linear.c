@@ -33,8 +33,8 @@ static void derive_row(int64_t dout, const real *restrict y, syn_activation act,
 static void sum_columns(const syn_ctx *ctx, int64_t n, int64_t dout, const real *dy, int64_t lddy,
                         real *db)
 {
-#pragma omp parallel for schedule(static) num_threads(ctx->threads)                                \
-    if (n * dout >= LINEAR_THREAD_WORK_MIN)
+#pragma omp parallel for schedule(static)                                                          \
+    num_threads(ctx->threads) if (n * dout >= LINEAR_THREAD_WORK_MIN)
     for (int64_t j0 = 0; j0 < dout; j0 += 64) {
         int64_t cols = dout - j0 < 64 ? dout - j0 : 64;
         real sum[64] = {0};
@@ -63,8 +63,8 @@ syn_status syn_linear_forward(syn_ctx *ctx, int64_t n, int64_t din, int64_t dout
     SYN_REQUIRE((y || n == 0) && ldy >= dout, "a linear layer without output");
     SYN_RETURN_IF(syn_gemm(ctx, false, true, n, dout, din, 1, x, ldx, w, din, 0, y, ldy));
     if (!b && act == SYN_ACT_NONE) return SYN_OK;
-#pragma omp parallel for schedule(static) num_threads(ctx->threads)                                \
-    if (n * dout >= LINEAR_THREAD_WORK_MIN)
+#pragma omp parallel for schedule(static)                                                          \
+    num_threads(ctx->threads) if (n * dout >= LINEAR_THREAD_WORK_MIN)
     for (int64_t i = 0; i < n; i++) finish_row(dout, b, act, y + i * ldy);
     return SYN_OK;
 }
@@ -80,12 +80,14 @@ syn_status syn_linear_backward(syn_ctx *ctx, int64_t n, int64_t din, int64_t dou
     SYN_REQUIRE(act == SYN_ACT_NONE || n == 0 || (y && ldy >= dout),
                 "a linear layer without its output");
     if (act != SYN_ACT_NONE) {
-#pragma omp parallel for schedule(static) num_threads(ctx->threads)                                \
-    if (n * dout >= LINEAR_THREAD_WORK_MIN)
+#pragma omp parallel for schedule(static)                                                          \
+    num_threads(ctx->threads) if (n * dout >= LINEAR_THREAD_WORK_MIN)
         for (int64_t i = 0; i < n; i++) derive_row(dout, y + i * ldy, act, dy + i * lddy);
     }
-    if (dx) SYN_RETURN_IF(syn_gemm(ctx, false, false, n, din, dout, 1, dy, lddy, w, din, 0, dx, lddx));
-    if (dw) SYN_RETURN_IF(syn_gemm(ctx, true, false, dout, din, n, 1, dy, lddy, x, ldx, 1, dw, din));
+    if (dx)
+        SYN_RETURN_IF(syn_gemm(ctx, false, false, n, din, dout, 1, dy, lddy, w, din, 0, dx, lddx));
+    if (dw)
+        SYN_RETURN_IF(syn_gemm(ctx, true, false, dout, din, n, 1, dy, lddy, x, ldx, 1, dw, din));
     if (db) sum_columns(ctx, n, dout, dy, lddy, db);
     return SYN_OK;
 }

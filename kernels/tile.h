@@ -15,7 +15,12 @@ enum { SYN_TILE_ROWS = 6 };
 #else
 enum { SYN_TILE_ROWS = 3 };
 #endif
-enum { SYN_TILE_VECS = 4, SYN_PANEL = SYN_TILE_VECS * SYN_LANES, SYN_DOTS_ROWS = 4, SYN_DOTS_COLS = 4 };
+enum {
+    SYN_TILE_VECS = 4,
+    SYN_PANEL = SYN_TILE_VECS * SYN_LANES,
+    SYN_DOTS_ROWS = 4,
+    SYN_DOTS_COLS = 4
+};
 
 #define SYN_ALWAYS_INLINE static inline __attribute__((always_inline))
 
@@ -44,19 +49,33 @@ SYN_ALWAYS_INLINE void syn_tile_rows(const int rows, const real *const *a, int64
     }
 }
 
-/* z (rows, SYN_PANEL) = the `rows` <= SYN_TILE_ROWS rows at a[] (k each) times panel (k, SYN_PANEL). */
+/* z (rows, SYN_PANEL) = the `rows` <= SYN_TILE_ROWS rows at a[] (k each) times panel (k,
+ * SYN_PANEL). */
 static inline void syn_tile(int rows, const real *const *a, int64_t k, const real *panel, real *z)
 {
     switch (rows) {
-    case 1: syn_tile_rows(1, a, k, panel, z); break;
-    case 2: syn_tile_rows(2, a, k, panel, z); break;
-    case 3: syn_tile_rows(3, a, k, panel, z); break;
+    case 1:
+        syn_tile_rows(1, a, k, panel, z);
+        break;
+    case 2:
+        syn_tile_rows(2, a, k, panel, z);
+        break;
+    case 3:
+        syn_tile_rows(3, a, k, panel, z);
+        break;
 #if defined(__AVX512F__)
-    case 4: syn_tile_rows(4, a, k, panel, z); break;
-    case 5: syn_tile_rows(5, a, k, panel, z); break;
-    case 6: syn_tile_rows(6, a, k, panel, z); break;
+    case 4:
+        syn_tile_rows(4, a, k, panel, z);
+        break;
+    case 5:
+        syn_tile_rows(5, a, k, panel, z);
+        break;
+    case 6:
+        syn_tile_rows(6, a, k, panel, z);
+        break;
 #endif
-    default: break;
+    default:
+        break;
     }
 }
 
@@ -87,15 +106,24 @@ SYN_ALWAYS_INLINE void syn_dots_rows(const int rows, const real *const *a, const
 
 /* z (rows, SYN_DOTS_COLS), row stride ldz = the `rows` <= SYN_DOTS_ROWS rows at a[] against the
  * SYN_DOTS_COLS rows at b[], k elements each. */
-static inline void syn_dots(int rows, const real *const *a, const real *const *b, int64_t k, real *z,
-                            int64_t ldz)
+static inline void syn_dots(int rows, const real *const *a, const real *const *b, int64_t k,
+                            real *z, int64_t ldz)
 {
     switch (rows) {
-    case 1: syn_dots_rows(1, a, b, k, z, ldz); break;
-    case 2: syn_dots_rows(2, a, b, k, z, ldz); break;
-    case 3: syn_dots_rows(3, a, b, k, z, ldz); break;
-    case 4: syn_dots_rows(4, a, b, k, z, ldz); break;
-    default: break;
+    case 1:
+        syn_dots_rows(1, a, b, k, z, ldz);
+        break;
+    case 2:
+        syn_dots_rows(2, a, b, k, z, ldz);
+        break;
+    case 3:
+        syn_dots_rows(3, a, b, k, z, ldz);
+        break;
+    case 4:
+        syn_dots_rows(4, a, b, k, z, ldz);
+        break;
+    default:
+        break;
     }
 }
 

@@ -27,6 +27,17 @@ static bool has_any(const reading *r, const char *const *list)
     return false;
 }
 
+/* "..., Blue Tide or Amber Tide?": a name follows the "or". */
+static bool names_alternatives(const reading *r)
+{
+    static const char *const either[] = {"or", NULL};
+    for (int i = 1; i + 1 < r->question_words; i++)
+        if (one_of(r->question, &r->question_word[i], either) && r->question_word[i + 1].capital &&
+            r->question_word[i - 1].capital)
+            return true;
+    return false;
+}
+
 static asked kind_of_question(const reading *r)
 {
     static const char *const yes_no[] = {"is",  "are",  "was", "were", "did",   "does", "do",
@@ -36,9 +47,8 @@ static asked kind_of_question(const reading *r)
     static const char *const who[] = {"who", "whom", "whose", NULL};
     static const char *const where[] = {"where", "city",    "country", "town",
                                         "place", "village", "state",   NULL};
-    static const char *const either[] = {"or", NULL};
     if (r->question_words == 0) return ASKED_THING;
-    if (has_any(r, either)) return ASKED_CHOICE;
+    if (names_alternatives(r)) return ASKED_CHOICE;
     if (one_of(r->question, &r->question_word[0], yes_no)) return ASKED_YES_NO;
     if (has_any(r, when)) return ASKED_YEAR;
     if (has_any(r, many)) return ASKED_NUMBER;

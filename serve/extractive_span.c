@@ -15,7 +15,7 @@ static void write_span(const span *best, char *out)
     const syn_word *a = &best->s->word[best->first], *b = &best->s->word[best->last];
     size_t bytes = b->at + b->bytes - a->at;
     const char *text = best->s->text + a->at;
-    /* "1,204" and "3.5" are two words to the tokeniser. */
+    /* The rest of "1,204". */
     while (b->number && a->at + bytes + 1 < best->s->bytes && strchr(",.", text[bytes]) &&
            text[bytes + 1] >= '0' && text[bytes + 1] <= '9') {
         bytes += 2;
@@ -36,6 +36,16 @@ static bool any_word_is(const sentence *s, int i, const char *const *list)
 {
     for (; *list; list++)
         if (word_is(s, i, *list)) return true;
+    return false;
+}
+
+static bool asks_for(const reading *r, const char *const *list)
+{
+    for (int i = 0; i < r->question_words; i++)
+        for (const char *const *word = list; *word; word++)
+            if (strlen(*word) == r->question_word[i].bytes &&
+                strncasecmp(r->question + r->question_word[i].at, *word, strlen(*word)) == 0)
+                return true;
     return false;
 }
 
@@ -84,17 +94,33 @@ static double nearness(const reading *r, const span *c)
     return sum;
 }
 
-/* A name in several sentences of the chain, or the title of one, is a link rather than the end. */
+/* A name in several sentences of the chain links them, and is less likely to be its end. */
 static double link_penalty(const reading *r, const chain *c, const span *x)
 {
-    int elsewhere = 0, title = 0;
     for (int k = 0; k < c->count; k++) {
         const sentence *s = &r->sentence[c->at[k]];
-        if (s != x->s && syn_extract_has(s, x->s->word[x->last].stem)) elsewhere = 1;
+        if (s != x->s && syn_extract_has(s, x->s->word[x->last].stem)) return .3;
     }
+    return 0;
+}
+
+/* What a sentence is about, where the question does not say it: "which film ...?" */
+static double subject_bonus(const reading *r, const span *x)
+{
+    bool about = false;
+    if (r->kind == ASKED_PLACE) return 0;
     for (int k = x->s->words; k < x->s->words + x->s->titles; k++)
-        title |= x->s->word[k].stem == x->s->word[x->last].stem;
-    return .5 * elsewhere + .3 * title;
+        about |= x->s->word[k].stem == x->s->word[x->last].stem;
+    return (about ? .3 : 0) + (x->first == 0 ? .2 : 0);
+}
+
+/* "American" in "an American film". */
+static double adjective_penalty(const reading *r, const span *x)
+{
+    static const char *const asked_for[] = {"nationality", NULL};
+    const syn_word *next = &x->s->word[x->last + 1];
+    bool before_noun = x->last + 1 < x->s->words && next->joined && !next->capital && !next->stop;
+    return x->first == x->last && x->first > 0 && before_noun && !asks_for(r, asked_for) ? .5 : 0;
 }
 
 static double kind_bonus(const reading *r, const span *x)
@@ -121,7 +147,7 @@ static void consider(const reading *r, const chain *c, span x, span *best)
 {
     if (in_question(r, x.s, x.first, x.last)) return;
     x.score = 1 + nearness(r, &x) + kind_bonus(r, &x) + distance_bonus(r, c, x.s) -
-              link_penalty(r, c, &x);
+              link_penalty(r, c, &x) + subject_bonus(r, &x) - adjective_penalty(r, &x);
     if (!best->s || x.score > best->score + 1e-12) *best = x;
 }
 
@@ -138,12 +164,20 @@ static void scan_names(const reading *r, const chain *c, span *best)
     }
 }
 
+/* "1,204" and "3.5" are two words to the tokeniser: the second is no number of its own. */
+static bool continues_number(const sentence *s, int i)
+{
+    const syn_word *before = &s->word[i - 1];
+    return i > 0 && before->number && s->word[i].at == before->at + before->bytes + 1 &&
+           strchr(",.", s->text[s->word[i].at - 1]);
+}
+
 static void scan_numbers(const reading *r, const chain *c, bool years, span *best)
 {
     for (int k = 0; k < c->count; k++) {
         const sentence *s = &r->sentence[c->at[k]];
         for (int i = 0; i < s->words; i++)
-            if (s->word[i].number && (!years || year_of(s, i)))
+            if (s->word[i].number && !continues_number(s, i) && (!years || year_of(s, i)))
                 consider(r, c, (span){.s = s, .first = i, .last = i}, best);
     }
 }
@@ -191,16 +225,6 @@ static int year_about(const reading *r, const int range[2])
             }
     }
     return year;
-}
-
-static bool asks_for(const reading *r, const char *const *list)
-{
-    for (int i = 0; i < r->question_words; i++)
-        for (const char *const *word = list; *word; word++)
-            if (strlen(*word) == r->question_word[i].bytes &&
-                strncasecmp(r->question + r->question_word[i].at, *word, strlen(*word)) == 0)
-                return true;
-    return false;
 }
 
 static int choose(const reading *r, const chain *c, int range[2][2])

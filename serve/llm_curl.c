@@ -1,6 +1,5 @@
 #include "serve/llm.h"
 
-#include <arpa/inet.h>
 #include <math.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include "kernels/base/progress.h"
 #include "serve/llm_openai.h"
 #include "serve/llm_policy.h"
+#include "serve/llm_url.h"
 
 #define CONNECT_S    5.0
 #define FIRST_BYTE_S 60.0
@@ -58,51 +58,6 @@ struct syn_llm {
 };
 
 /* ---- creation ---- */
-
-static bool loopback_name(const char *host)
-{
-    struct in_addr v4;
-    if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0) return true;
-    return inet_pton(AF_INET, host, &v4) == 1 && (ntohl(v4.s_addr) >> 24) == 127;
-}
-
-static char *url_part(CURLU *url, CURLUPart part)
-{
-    char *text = NULL;
-    return curl_url_get(url, part, &text, 0) == CURLUE_OK ? text : NULL;
-}
-
-/* Only http(s)://host[:port]/path is taken. */
-static syn_status check_url(syn_llm *llm, const syn_llm_config *config)
-{
-    syn_status st = SYN_OK;
-    CURLU *url = curl_url();
-    char *scheme = NULL, *host = NULL;
-    bool parsed = url && curl_url_set(url, CURLUPART_URL, config->base_url, 0) == CURLUE_OK;
-    if (parsed) {
-        scheme = url_part(url, CURLUPART_SCHEME);
-        host = url_part(url, CURLUPART_HOST);
-    }
-    if (!scheme || !host || strpbrk(config->base_url, "@?#\r\n \\"))
-        st = syn_fail(SYN_ERR_INVALID, "--base-url: not an address of the form https://host/path");
-    else if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
-        st = syn_fail(SYN_ERR_INVALID, "--base-url: only http and https are spoken");
-    else if (strcmp(scheme, "http") == 0 && !loopback_name(host) && !config->insecure)
-        st =
-            syn_fail(SYN_ERR_INVALID, "--base-url: plain http is for this machine only; use https");
-    else if (strcmp(scheme, "http") == 0 && !loopback_name(host) && config->api_key &&
-             *config->api_key)
-        st = syn_fail(SYN_ERR_INVALID, "--base-url: a key is not sent over plain http; use https");
-    else {
-        llm->plain = strcmp(scheme, "http") == 0;
-        llm->loopback_only = llm->plain && !config->insecure;
-        llm->host = strdup(host);
-    }
-    curl_free(scheme);
-    curl_free(host);
-    curl_url_cleanup(url);
-    return st;
-}
 
 static syn_status check_key(const char *key)
 {
@@ -154,7 +109,9 @@ syn_status syn_llm_create(const syn_llm_config *config, syn_llm **out)
     llm->reply_bytes_max = config->reply_bytes_max > 0 ? config->reply_bytes_max : REPLY_BYTES_MAX;
     llm->scale = config->time_scale > 0 ? config->time_scale : 1;
     llm->rng = syn_rng_make(config->seed, SYN_STREAM_RETRY);
-    SYN_TRY(check_url(llm, config));
+    SYN_TRY(syn_llm_url_check(config->base_url, config->insecure,
+                              config->api_key && *config->api_key, &llm->host, &llm->plain));
+    llm->loopback_only = llm->plain && !config->insecure;
     SYN_TRY(fill(llm, config));
     *out = llm;
     return SYN_OK;

@@ -36,8 +36,10 @@ static void build_json(syn_text_builder *b, json_t *object)
     json_decref(object);
 }
 
+/* What the agent holds, but for claims of its own. */
 static void build_items(syn_text_builder *b, const syn_team *team, int agent)
 {
+    size_t begin = b->bytes;
     for (int k = 0; k < team->item_count; k++) {
         if (!(team->holds[agent] >> k & 1)) continue;
         const syn_team_item *item = &team->items[k];
@@ -53,6 +55,7 @@ static void build_items(syn_text_builder *b, const syn_team *team, int agent)
         else
             build_json(b, json_pack("{s:s, s:s}", "id", item->id, "text", item->text));
     }
+    if (b->bytes == begin) syn_build(b, "(none)\n");
 }
 
 static void build_context(syn_text_builder *b, const char *label, const char *text, int64_t max)
@@ -97,7 +100,6 @@ syn_prompt syn_prompt_answer(syn_arena *arena, const syn_round_config *config, c
     build_context(&user, "Your own context", who->context, config->context_bytes_max);
     syn_build(&user, "Question: %s\n\nYour items:\n", team->question);
     build_items(&user, team, agent);
-    if (!team->holds[agent]) syn_build(&user, "(none)\n");
     if (answers[agent].given)
         syn_build(&user, "\nYour last answer was: %s\nCorrect it where the items say otherwise.\n",
                   answers[agent].short_text);

@@ -34,9 +34,9 @@ static inline bool gradcheck_slope(gradcheck_loss loss, void *user, double *p, d
 }
 
 /* Relative L2 distance between `analytic` (n) and the numeric gradient by params (n), over all
- * coordinates (samples 0, or samples >= n) or over that many drawn at random. A coordinate at a kink
- * is left out, and another one is drawn when sampling; infinity when more than a tenth are left out,
- * or when anything is not finite. */
+ * coordinates (samples 0, or samples >= n) or over that many drawn at random. A coordinate at a
+ * kink is left out, and another one is drawn when sampling; infinity when more than a tenth are
+ * left out, or when anything is not finite. */
 static inline double gradcheck_error(gradcheck_loss loss, void *user, double *params,
                                      const double *analytic, int64_t n, int64_t samples,
                                      uint64_t seed)

@@ -24,7 +24,7 @@ typedef struct syn_ppo_config {
 } syn_ppo_config;
 
 #define SYN_PPO_DEFAULT                                                                            \
-    {8, 32, 32, 4, 3e-4, 3e-4, 0.99, 0.95, 0.2, 0.02, 0.002, 0.5, 0.5, 0.015, 0.1, 0.0, true, 1}
+    {8, 16, 32, 5, 7e-4, 1e-3, 0.99, 0.95, 0.2, 0.005, 0.001, 0.5, 0.5, 0.02, 0.1, 0.0, true, 1}
 
 /* What one shard draws its episodes from. */
 typedef struct syn_ppo_source {

@@ -1,20 +1,21 @@
-"""PyTorch beside our PPO trainer, on the CPU, fp32: the same environment, networks and shapes in tensor code.
+"""PyTorch beside our PPO trainer, on the CPU, fp32: the same environment, networks and shapes.
 
 Rows (JSON lines: name, p50_us, p99_us, runs, and steps_per_s where steps are made):
-  env           environment steps a second with random legal actions, legal masks included, no observation; the best
-                of several numbers of episodes side by side, which are printed as env_<E>
-  update        one PPO update: E episodes x T steps, 4 epochs x 4 minibatches of whole sequences (E/4 each), from
-                data of a real roll-out; AdamW, gradient norm clipped
-  rollout       E x T steps with observation, collaborator models of the agents whose memory changed, gap detector,
-                policy, sampling
+  env           environment steps a second with random legal actions, legal masks included, no
+                observation; the best of several numbers of episodes side by side (env_<E>)
+  update        one PPO update: E episodes x T steps, 4 epochs x 4 minibatches of whole sequences
+                (E/4 each), from data of a real roll-out; AdamW, gradient norm clipped
+  rollout       E x T steps with observation, collaborator models of the agents whose memory
+                changed, gap detector, policy, sampling
   end_to_end    roll-out, advantages and update; steps_per_s counts environment steps
-  lstm_<way>    forward and backward of the state LSTM over one minibatch, for the three usual ways to respect ends of
-                episodes inside a sequence (loop: masked LSTMCell steps; padded, packed: sequences cut at the ends).
-                The fastest is used in the rows above and named in them.
+  lstm_<way>    forward and backward of the state LSTM over one minibatch, for the three usual ways
+                to respect ends of episodes inside a sequence (loop: masked LSTMCell steps; padded,
+                packed: sequences cut at the ends). The fastest is used above and named there.
 
-Everything is batched over episodes; no autograd in the roll-out; observations of a roll-out are kept as indices of
-task rows and gathered per minibatch; only legal pairs are scored. --compile uses torch.compile for the environment
-step and for the networks of the update.
+Everything is batched over episodes; no autograd in the roll-out; observations of a roll-out are
+kept as indices of task rows and gathered per minibatch; only living agents and legal pairs are
+scored. --compile also tries torch.compile on the environment step (env_<E>_compile) and on the
+LSTM (lstm_loop_compile); compiling the whole loss gains no more.
 Usage: bench_ppo.py [--threads 2] [--seconds 10] [--envs 128] [--steps 32] [--compile]
 """
 
@@ -28,7 +29,16 @@ from ppo_env import N, PAIRS, TURNS, Env, Tasks, random_action
 from ppo_nets import CKM, STATE, Collaborator, Gap, Policy
 from timing import emit, measure, setup
 
-GAMMA, LAMBDA, CLIP, ENTROPY, VALUE, NORM_MAX, EPOCHS, MINIBATCHES = 0.99, 0.95, 0.2, 0.01, 0.5, 0.5, 4, 4
+GAMMA, LAMBDA, CLIP, ENTROPY, VALUE, NORM_MAX, EPOCHS, MINIBATCHES = (
+    0.99,
+    0.95,
+    0.2,
+    0.01,
+    0.5,
+    0.5,
+    4,
+    4,
+)
 
 
 class Trainer:
@@ -56,18 +66,30 @@ class Trainer:
         mean = (self.ckm * alive[..., None]).sum(1) / env.n[:, None]
         extra = torch.stack((self.gap_net.gap[:, 0], env.budget / TURNS), 1)
         pair_gap = self.gap_net.gap.index_select(1, env.first_of[:PAIRS])
-        return {"message": env.message(), "fresh": env.fresh, "legal": env.legal(), "alive": alive, "ckm": self.ckm,
-                "row": row, "number": number, "link": torch.stack((self.gap_net.link, pair_gap), 1),
-                "mean": mean, "extra": extra}
+        return {
+            "message": env.message(),
+            "fresh": env.fresh,
+            "legal": env.legal(),
+            "alive": alive,
+            "ckm": self.ckm,
+            "row": row,
+            "number": number,
+            "link": torch.stack((self.gap_net.link, pair_gap), 1),
+            "mean": mean,
+            "extra": extra,
+        }
 
     def heads(self, s, o):
         """Logits (m, A) and values (m) of m flat observations."""
+
         def pair_features(kind, e, p):
             body = self.tasks.pair[o["row"][e, kind, p]]
             return torch.cat((o["link"][e, :, p], o["number"][e, kind, :, p], body), 1)
 
-        return (self.policy.logits(s, o["ckm"], o["alive"], o["legal"], pair_features),
-                self.policy.value(s, o["ckm"][:, 0], o["mean"], o["extra"]))
+        return (
+            self.policy.logits(s, o["ckm"], o["alive"], o["legal"], pair_features),
+            self.policy.value(s, o["ckm"][:, 0], o["mean"], o["extra"]),
+        )
 
     @torch.no_grad()
     def rollout(self):
@@ -83,15 +105,18 @@ class Trainer:
             o["action"] = torch.multinomial(logp.exp(), 1).squeeze(1)
             o["logp"] = logp.gather(1, o["action"][:, None]).squeeze(1)
             o["reward"], o["done"] = self.env.step(o["action"], GAMMA)
-            if self.data is None:       # allocated once, at the first step
-                self.data = {name: torch.empty(self.T, *value.shape, dtype=value.dtype) for name, value in o.items()}
+            if self.data is None:  # allocated once, at the first step
+                self.data = {
+                    name: torch.empty(self.T, *value.shape, dtype=value.dtype)
+                    for name, value in o.items()
+                }
             for name, value in o.items():
                 self.data[name][t] = value
         last = self.observe()
         keep = (~last["fresh"]).float().unsqueeze(1)
         s = self.policy.cell(self.policy.inlet(last["message"]), (self.h * keep, self.c * keep))[0]
         bootstrap = self.policy.value(s, last["ckm"][:, 0], last["mean"], last["extra"])
-        self.env.changed.zero_()        # what changed has been recomputed for this observation
+        self.env.changed.zero_()  # what changed has been recomputed for this observation
         return self.advantages({**self.data, **start}, bootstrap)
 
     def advantages(self, data, value_next):
@@ -109,13 +134,19 @@ class Trainer:
     def loss(self, part):
         x = self.policy.inlet(part["message"])
         s = self.states(x, part["fresh"], part["h"][0], part["c"][0]).flatten(0, 1)
-        o = {name: value.flatten(0, 1) for name, value in part.items() if name not in ("h", "c", "message")}
+        o = {
+            name: value.flatten(0, 1)
+            for name, value in part.items()
+            if name not in ("h", "c", "message")
+        }
         logit, value = self.heads(s, o)
         logp = torch.log_softmax(logit, 1)
         taken = logp.gather(1, o["action"][:, None]).squeeze(1)
         entropy = -(logp.exp() * logp.masked_fill(~o["legal"], 0)).sum(1).mean()
         ratio = (taken - o["logp"]).exp()
-        gain = torch.min(ratio * o["advantage"], ratio.clamp(1 - CLIP, 1 + CLIP) * o["advantage"]).mean()
+        gain = torch.min(
+            ratio * o["advantage"], ratio.clamp(1 - CLIP, 1 + CLIP) * o["advantage"]
+        ).mean()
         return VALUE * F.mse_loss(value, o["target"]) - gain - ENTROPY * entropy
 
     def update(self, data):
@@ -130,46 +161,57 @@ class Trainer:
 
 
 def bench_env(args, tasks):
-    best = None
+    rows = []
     for episodes in (128, 1024, 4096, 8192):
-        env = Env(tasks, episodes)
-        pick = lambda: random_action(env.legal())
-        if args.compile:
-            torch._dynamo.reset()
-            env.advance = torch.compile(env.advance, dynamic=False)
-            pick = torch.compile(pick, dynamic=False)
+        for compiled in (False, True)[: 1 + args.compile]:
+            env = Env(tasks, episodes)
 
-        def steps():
-            for _ in range(10):
-                env.step(pick())
+            def pick():
+                return random_action(env.legal())
 
-        rate = lambda us: round(10 * episodes / us * 1e6)
-        p50 = measure(f"env_{episodes}", steps, args.seconds / 4, envs=episodes, steps_per_s=rate)
-        if best is None or rate(p50) > best[1]:
-            best = (p50, rate(p50), episodes)
-    emit({"name": "env", "p50_us": round(best[0] / 10, 2), "steps_per_s": best[1], "envs": best[2]})
+            if compiled:
+                torch._dynamo.reset()
+                env.advance = torch.compile(env.advance, dynamic=False)
+                pick = torch.compile(pick, dynamic=False)
+
+            def steps():
+                for _ in range(10):
+                    env.step(pick())
+
+            name = f"env_{episodes}_compile" if compiled else f"env_{episodes}"
+            rows.append(measure(name, steps, args.seconds / 4, steps=10 * episodes))
+    best = max(rows, key=lambda row: row["steps_per_s"])
+    emit({**best, "name": "env", "form": best["name"]})
 
 
 def choose_lstm(args, trainer, data):
-    """Times the three ways on one minibatch, checks that they agree, and sets the fastest."""
+    """Times the usual ways on one minibatch, checks that they agree, and uses the fastest."""
     which = torch.arange(trainer.E // MINIBATCHES)
     part = {name: data[name][:, which] for name in ("message", "fresh", "h", "c")}
     x = trainer.policy.inlet(part["message"]).detach().requires_grad_()
-    ways, states = {}, {}
-    for way in ("loop", "padded", "packed"):
-        run = getattr(trainer.policy, "states_" + way)
+    policy = trainer.policy
+    ways = {
+        "loop": policy.states_loop,
+        "padded": policy.states_padded,
+        "packed": policy.states_packed,
+    }
+    if args.compile:
+        ways["loop_compile"] = torch.compile(policy.states_loop)
+    expected, took = None, {}
+    for way, run in ways.items():
 
         def both():
-            trainer.policy.zero_grad(set_to_none=True)
+            policy.zero_grad(set_to_none=True)
             y = run(x, part["fresh"], part["h"][0], part["c"][0])
             y.backward(torch.ones_like(y))
-            return y
+            return y.detach()
 
-        states[way] = both().detach()
-        assert torch.allclose(states[way], states["loop"], atol=1e-4), f"the way '{way}' computes something else"
-        ways[way] = measure(f"lstm_{way}", both, min(args.seconds, 3))
-    way = min(ways, key=ways.get)
-    trainer.states = getattr(trainer.policy, "states_" + way)
+        y = both()
+        expected = y if expected is None else expected
+        assert torch.allclose(y, expected, atol=1e-4), f"the way '{way}' computes something else"
+        took[way] = measure(f"lstm_{way}", both, min(args.seconds, 3))["p50_us"]
+    way = min(took, key=took.get)
+    trainer.states = ways[way]
     return way
 
 
@@ -179,23 +221,22 @@ def main():
     parser.add_argument("--seconds", type=float, default=10.0, help="measured time per row")
     parser.add_argument("--envs", type=int, default=128)
     parser.add_argument("--steps", type=int, default=32)
-    parser.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
+    parser.add_argument(
+        "--compile", action="store_true", help="try torch.compile too (needs a C++ compiler)"
+    )
     args = parser.parse_args()
     setup(args.threads)
     trainer = Trainer(args.envs, args.steps)
     bench_env(args, trainer.tasks)
     trainer.rollout()
     data = trainer.rollout()
-    way = choose_lstm(args, trainer, data)
-    if args.compile:
-        torch._dynamo.reset()
-        trainer.loss = torch.compile(trainer.loss, dynamic=True)
+    shape = {"envs": args.envs, "horizon": args.steps, "lstm": choose_lstm(args, trainer, data)}
     count = args.envs * args.steps
-    shape = {"envs": args.envs, "steps": args.steps, "lstm": way, "compile": args.compile}
-    rate = lambda us: round(count / us * 1e6)
     measure("update", lambda: trainer.update(data), args.seconds, **shape)
-    measure("rollout", trainer.rollout, args.seconds, steps_per_s=rate, **shape)
-    measure("end_to_end", lambda: trainer.update(trainer.rollout()), args.seconds, steps_per_s=rate, **shape)
+    measure("rollout", trainer.rollout, args.seconds, steps=count, **shape)
+    measure(
+        "end_to_end", lambda: trainer.update(trainer.rollout()), args.seconds, steps=count, **shape
+    )
 
 
 if __name__ == "__main__":

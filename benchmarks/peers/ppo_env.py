@@ -1,16 +1,19 @@
-"""The collaboration environment in PyTorch tensors: E episodes side by side, no Python loop over episodes or agents.
+"""The collaboration environment in PyTorch tensors: E episodes side by side, no loop over them.
 
-A task has K pieces of its own and 4 foreign ones. An episode deals the K pieces of its task among n of at most N
-agents; agent 0, the asker, has to hold the whole gold set S. What an agent holds is a bit mask over the K slots;
-`passed[i, j]` are the slots that went between i and j in either direction, all ones where j == i or one of the two
-does not exist, so that `holds[i] & ~passed[i, j]` is what i can still give to j.
+A task has K pieces of its own and 4 foreign ones. An episode deals the K pieces of its task among n
+of at most N agents; agent 0, the asker, has to hold the whole gold set S. What an agent holds is a
+bit mask over the K slots; `passed[i, j]` are the slots that went between i and j in either
+direction, all ones where j == i or one of the two does not exist, so that
+`holds[i] & ~passed[i, j]` is what i can still give to j.
 
 Actions, A = 2N(N-1) + 2N + 2: SEND(i->j), REQUEST(i->j), BROADCAST(i), ALONE(i), ANSWER, ABSTAIN.
-Reward: g Phi(s') - Phi(s) - .5 messages - .1 deliveries - .05 a turn, Phi = 5 |S held by the asker| / |S|; +20 for
-ANSWER with S held, +10 for ABSTAIN where S cannot be had, -10 for ending otherwise and for running out of turns.
+Reward: g Phi(s') - Phi(s) - .5 messages - .1 deliveries - .05 a turn, Phi = 5 |S held by the
+asker| / |S|; +20 for ANSWER with S held, +10 for ABSTAIN where S cannot be had, -10 for ending
+otherwise and for running out of turns.
 
-The piece that is sent is the best unsent one by a table of scores per task: one table for what the sender knows
-(SEND, BROADCAST), one for what the requester knows (REQUEST). ALONE is never legal here (no read limit)."""
+The piece that is sent is the best unsent one by a table of scores per task: one table for what the
+sender knows (SEND, BROADCAST), one for what the requester knows (REQUEST). ALONE is never legal
+here (no read limit)."""
 
 import torch
 
@@ -34,7 +37,11 @@ def action_tables():
     agent = torch.arange(N)
     end = torch.zeros(2, dtype=torch.long)
     kind = torch.cat([torch.full((n,), k) for k, n in enumerate((PAIRS, PAIRS, N, N, 1, 1))])
-    return kind, torch.cat((PAIR_I, PAIR_I, agent, agent, end)), torch.cat((PAIR_J, PAIR_J, agent, agent, end))
+    return (
+        kind,
+        torch.cat((PAIR_I, PAIR_I, agent, agent, end)),
+        torch.cat((PAIR_J, PAIR_J, agent, agent, end)),
+    )
 
 
 class Tasks:
@@ -47,13 +54,13 @@ class Tasks:
         q = unit(torch.randn(count, 1, EMBEDDING), dim=-1)
         logit = torch.randn(count, ROWS, 1)
         interaction = torch.rand(count, ROWS, INTERACTION)
-        self.item = torch.cat((e, e * q, interaction, logit), 2).flatten(0, 1)       # (count*ROWS, 321)
-        self.message = torch.cat((e, interaction, logit), 2).flatten(0, 1)           # (count*ROWS, 193)
-        self.pair = torch.cat((interaction[..., :43], logit), 2).flatten(0, 1)       # (count*ROWS, 44)
+        self.item = torch.cat((e, e * q, interaction, logit), 2).flatten(0, 1)  # (count*ROWS, 321)
+        self.message = torch.cat((e, interaction, logit), 2).flatten(0, 1)  # (count*ROWS, 193)
+        self.pair = torch.cat((interaction[..., :43], logit), 2).flatten(0, 1)  # (count*ROWS, 44)
         self.question = q.squeeze(1)
-        self.score = torch.rand(count, 2, ROWS)                                      # sender's, requester's
+        self.score = torch.rand(count, 2, ROWS)  # sender's, requester's
         size = torch.randint(2, 5, (count, 1))
-        self.gold = torch.arange(K) < size                                           # (count, K)
+        self.gold = torch.arange(K) < size  # (count, K)
 
 
 class Env:
@@ -65,20 +72,24 @@ class Env:
         self.n = torch.zeros(episodes, dtype=torch.long)
         self.stratum = torch.zeros(episodes, dtype=torch.long)
         self.task = torch.zeros(episodes, dtype=torch.long)
-        self.row = torch.zeros(episodes, K, dtype=torch.long)           # slot -> row of the task tables
+        self.row = torch.zeros(episodes, K, dtype=torch.long)  # slot -> row of the task tables
         self.score = torch.zeros(episodes, 2, K)
-        self.useful = torch.zeros(episodes, dtype=torch.int32)          # gold slots that are present
-        self.need = torch.ones(episodes)                                # |S|
+        self.useful = torch.zeros(episodes, dtype=torch.int32)  # gold slots that are present
+        self.need = torch.ones(episodes)  # |S|
         self.holds = torch.zeros(episodes, N, dtype=torch.int32)
         self.passed = torch.zeros(episodes, N, N, dtype=torch.int32)
-        self.sent = torch.zeros(episodes, N, N)                         # pieces that went from i to j
-        self.arrival = torch.zeros(episodes, N, K, dtype=torch.int16)   # turn; -1: own or not held
+        self.sent = torch.zeros(episodes, N, N)  # pieces that went from i to j
+        self.arrival = torch.zeros(episodes, N, K, dtype=torch.int16)  # turn; -1: own or not held
         self.turn = torch.zeros(episodes, dtype=torch.long)
-        self.budget = torch.zeros(episodes)                             # messages so far
-        self.changed = torch.zeros(episodes, N, dtype=torch.bool)       # memory changed in the last step
-        self.fresh = torch.zeros(episodes, dtype=torch.bool)            # reset in the last step
-        self.last = [torch.zeros(episodes, dtype=torch.long) for _ in range(4)]  # kind, giver, taker, slot
-        self.popcount = torch.tensor([bin(b).count("1") for b in range(1 << K)], dtype=torch.float32)
+        self.budget = torch.zeros(episodes)  # messages so far
+        self.changed = torch.zeros(episodes, N, dtype=torch.bool)  # memory changed in the last step
+        self.fresh = torch.zeros(episodes, dtype=torch.bool)  # reset in the last step
+        self.last = [
+            torch.zeros(episodes, dtype=torch.long) for _ in range(4)
+        ]  # kind, giver, taker, slot
+        self.popcount = torch.tensor(
+            [bin(b).count("1") for b in range(1 << K)], dtype=torch.float32
+        )
         self.phi = torch.zeros(episodes)
         self.reset(self.each)
 
@@ -91,20 +102,22 @@ class Env:
         n = torch.randint(2, N + 1, (m,))
         gold = self.tasks.gold[task]
         need = gold.sum(1)
-        # Sizes first: owners of the K places; the asker has |S| at least, and somebody else one at least.
+        # Sizes first: owners of the K places; the asker has |S| at least, and somebody else one at
+        # least.
         owner = (torch.rand(m, K) * n[:, None]).long()
         owner.masked_fill_(SLOT < need[:, None], 0)
         owner[:, -1] = 1 + (torch.rand(m) * (n - 1)).long()
-        # Then the slots, in random order, into those places: gold to the asker where it suffices, one gold slot
-        # into the last place (never the asker's) where it must be fetched.
+        # Then the slots, in random order, into those places: gold to the asker where it suffices,
+        # one gold slot into the last place (never the asker's) where it must be fetched.
         slot_key = torch.rand(m, K) - 2 * (gold & (stratum == SUFFICIENT)[:, None])
         slot_key[:, 0] += 2 * (stratum == CLOSABLE)
         place_key = torch.rand(m, K) + 2 * ((owner > 0) & (stratum == SUFFICIENT)[:, None])
         place_key[:, -1] += 2
         owner = owner.gather(1, place_key.argsort(1))
-        bits = (1 << SLOT.expand(m, K).gather(1, slot_key.argsort(1)))
+        bits = 1 << SLOT.expand(m, K).gather(1, slot_key.argsort(1))
         holds = torch.zeros(m, N, dtype=torch.int32).scatter_add_(1, owner, bits)
-        # Foreign rows: one distractor in every stratum, one gold slot where the task cannot be solved.
+        # Foreign rows: one distractor in every stratum, one gold slot where the task cannot be
+        # solved.
         row = torch.arange(K).repeat(m, 1)
         row[:, -1] = K + torch.randint(2, (m,))
         lost = stratum == UNANSWERABLE
@@ -132,8 +145,8 @@ class Env:
         request = can.transpose(1, 2).flatten(1).index_select(1, OFF_DIAGONAL)
         mask = torch.zeros(self.E, ACTIONS, dtype=torch.bool)
         mask[:, :PAIRS] = send
-        mask[:, PAIRS:2 * PAIRS] = request
-        mask[:, 2 * PAIRS:2 * PAIRS + N] = can.any(2)
+        mask[:, PAIRS : 2 * PAIRS] = request
+        mask[:, 2 * PAIRS : 2 * PAIRS + N] = can.any(2)
         mask[:, -2:] = True
         return mask
 
@@ -152,12 +165,18 @@ class Env:
         asks, all_others = kind == REQUEST, kind == BROADCAST
         giver, taker = torch.where(asks, second, first), torch.where(asks, first, second)
         ends = kind >= ANSWER
-        row = self.holds[each, giver][:, None] & ~self.passed[each, giver]              # (E, N)
-        takes = torch.where(all_others[:, None], (self.agent != giver[:, None]) & (self.agent < self.n[:, None]),
-                            self.agent == taker[:, None]) & ~ends[:, None]
-        free = (((row * takes)[:, :, None] >> SLOT) & 1).any(1)                         # (E, K)
+        row = self.holds[each, giver][:, None] & ~self.passed[each, giver]  # (E, N)
+        takes = (
+            torch.where(
+                all_others[:, None],
+                (self.agent != giver[:, None]) & (self.agent < self.n[:, None]),
+                self.agent == taker[:, None],
+            )
+            & ~ends[:, None]
+        )
+        free = (((row * takes)[:, :, None] >> SLOT) & 1).any(1)  # (E, K)
         slot = self.score[each, asks.long()].masked_fill(~free, -1).argmax(1)
-        bit = takes * (1 << slot.int())[:, None]                                        # (E, N)
+        bit = takes * (1 << slot.int())[:, None]  # (E, N)
         self.changed = (bit & ~self.holds) != 0
         self.holds |= bit
         self.passed[each, giver] |= bit
@@ -177,14 +196,21 @@ class Env:
         good = torch.where(enough & (kind == ANSWER), 20.0, -10.0)
         good = torch.where((self.stratum == UNANSWERABLE) & (kind == ABSTAIN), 10.0, good)
         phi = torch.where(done, 0.0, have * 5 / self.need)
-        reward = gamma * phi - self.phi - 0.5 * messages - 0.1 * takes.sum(1) - 0.05 + torch.where(done, good, 0.0)
+        reward = (
+            gamma * phi
+            - self.phi
+            - 0.5 * messages
+            - 0.1 * takes.sum(1)
+            - 0.05
+            + torch.where(done, good, 0.0)
+        )
         self.phi = phi
         self.last = [kind, giver, taker, slot]
         self.fresh = done.clone()
         return reward, done
 
     def message(self):
-        """(E, 224): what was said in the last turn; the question where the episode has just begun."""
+        """(E, 224): what was said in the last turn; the question where an episode begins."""
         kind, giver, taker, slot = self.last
         body = self.tasks.message[self.row[self.each, slot]]
         body = torch.where((kind == ALONE)[:, None], 0.0, body)
@@ -199,12 +225,14 @@ class Env:
         return torch.cat((body, meta), 1)
 
     def items(self, e, i):
-        """Item vectors (T, m, 336) of agents (e, i) in the order of arrival, their number (m), and their logits."""
-        held = ((self.holds[e, i][:, None] >> SLOT) & 1).bool()                        # (m, K)
+        """Item vectors (T, m, 336) of agents (e, i) by arrival, their number, their logits."""
+        held = ((self.holds[e, i][:, None] >> SLOT) & 1).bool()  # (m, K)
         count = held.sum(1)
         arrival = self.arrival[e, i]
-        order = torch.where(held, arrival.long(), 99).argsort(stable=True, dim=1)[:, :int(count.max())]
-        row = self.row[e].gather(1, order).t()                                         # (T, m)
+        order = torch.where(held, arrival.long(), 99).argsort(stable=True, dim=1)[
+            :, : int(count.max())
+        ]
+        row = self.row[e].gather(1, order).t()  # (T, m)
         body = self.tasks.item[row]
         came = arrival.gather(1, order).t()
         meta = torch.zeros(*row.shape, META_ITEM)
@@ -213,15 +241,18 @@ class Env:
         return torch.cat((body, meta), 2), count, body[..., -1]
 
     def pair_index(self):
-        """Rows (E, 2, PAIRS) of the piece that SEND and REQUEST would move, how many are unsent, how many were sent."""
-        unsent = self.holds[:, :, None] & ~self.passed                                  # (E, N, N)
-        free = ((unsent[..., None] >> SLOT) & 1).bool()                                 # (E, N, N, K)
+        """Rows (E, 2, PAIRS) of the piece that SEND and REQUEST would move, and how many are unsent
+        and were sent (E, 2, 2, PAIRS)."""
+        unsent = self.holds[:, :, None] & ~self.passed  # (E, N, N)
+        free = ((unsent[..., None] >> SLOT) & 1).bool()  # (E, N, N, K)
         ask = self.score[:, 1, None, None].masked_fill(~free, -1).argmax(3).transpose(1, 2)
         send = self.score[:, 0, None, None].masked_fill(~free, -1).argmax(3)
         slot = torch.stack((send, ask), 1).flatten(2).index_select(2, OFF_DIAGONAL)
         number = self.popcount[unsent.long()]
-        number = torch.stack((number, number.transpose(1, 2), self.sent, self.sent.transpose(1, 2)), 1)
-        number = number.flatten(2).index_select(2, OFF_DIAGONAL) / K                    # (E, 4, PAIRS)
+        number = torch.stack(
+            (number, number.transpose(1, 2), self.sent, self.sent.transpose(1, 2)), 1
+        )
+        number = number.flatten(2).index_select(2, OFF_DIAGONAL) / K  # (E, 4, PAIRS)
         row = self.row.gather(1, slot.flatten(1)).view_as(slot)
         return row, number.view(self.E, 2, 2, PAIRS).transpose(1, 2)
 

@@ -1,7 +1,8 @@
-"""The networks of the policy in PyTorch, at our sizes; weights are random, text embeddings are given as data.
+"""The networks of the policy in PyTorch, at our sizes; weights are random, embeddings are data.
 
-State encoder 224 -> 256 -> LSTM 512; collaborator model 336 -> 256 -> BiLSTM 2 x 128 -> attention -> 256; gap detector
-512-256-128-64-2 over pairs and over (agent, mean of the others); pair scorer of width 64 over 48 features; critic."""
+State encoder 224 -> 256 -> LSTM 512; collaborator model 336 -> 256 -> BiLSTM 2 x 128 -> attention
+-> 256; gap detector 512-256-128-64-2 over pairs and over (agent, mean of the others); pair scorer
+of width 64 over 48 features; critic."""
 
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ STATE, CKM, ATTENTION, PAIR, PAIR_FEATURES = 512, 256, 128, 64, 48
 
 
 class Collaborator(nn.Module):
-    """Packed, ragged: items (T, m, 336) of which count (m) > 0 are real, their logits (T, m) -> (m, 256)."""
+    """Ragged: items (T, m, 336), of which count (m) are real, their logits (T, m) -> (m, 256)."""
 
     def __init__(self):
         super().__init__()
@@ -24,7 +25,7 @@ class Collaborator(nn.Module):
         self.empty = nn.Parameter(torch.zeros(CKM))
 
     def forward(self, items, count, logit):
-        length = count.clamp(min=1).cpu()               # nn.LSTM refuses length 0: computed, then replaced
+        length = count.clamp(min=1).cpu()  # nn.LSTM refuses length 0: computed, then replaced
         packed = pack_padded_sequence(items, length, enforce_sorted=False)
         packed = packed._replace(data=self.inlet(packed.data))
         h, _ = pad_packed_sequence(self.lstm(packed)[0])
@@ -36,17 +37,24 @@ class Collaborator(nn.Module):
 
 
 class Gap(nn.Module):
-    """Probabilities that j holds what i lacks (link, pairs) and that i lacks something (gap, agents).
+    """Probabilities that j holds what i lacks (link, pairs), that i lacks something (gap, agents).
 
-    Keeps what it computed for every agent and pair of E teams; only what a changed memory touches is recomputed:
-    the first layer of changed agents, the links to and from them, the gaps of their teams."""
+    Keeps what it computed for every agent and pair of E teams; only what a changed memory touches
+    is recomputed: the first layer of changed agents, links to and from them, gaps of their teams.
+    """
 
     def __init__(self, teams):
         super().__init__()
         self.first_left = nn.Linear(CKM, 256)
         self.first_right = nn.Linear(CKM, 256, bias=False)
-        self.rest = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(256, 128), nn.ReLU(inplace=True),
-                                  nn.Linear(128, 64), nn.ReLU(inplace=True), nn.Linear(64, 2))
+        self.rest = nn.Sequential(
+            nn.ReLU(inplace=True),
+            nn.Linear(256, 128),
+            nn.ReLU(inplace=True),
+            nn.Linear(128, 64),
+            nn.ReLU(inplace=True),
+            nn.Linear(64, 2),
+        )
         self.left, self.right = torch.zeros(teams, N, 256), torch.zeros(teams, N, 256)
         self.link, self.gap = torch.zeros(teams, PAIRS), torch.zeros(teams, N)
 
@@ -64,8 +72,8 @@ class Gap(nn.Module):
         pairs = left[pe * N + PAIR_I[p]] + right[pe * N + PAIR_J[p]]
         own = left[ae * N + a] + (total[ae] - right[ae * N + a]) / (n[ae] - 1)[:, None]
         both = torch.sigmoid(self.rest(torch.cat((pairs, own))))
-        self.link[pe, p] = both[:pe.numel(), 0]
-        self.gap[ae, a] = both[pe.numel():, 1]
+        self.link[pe, p] = both[: pe.numel(), 0]
+        self.gap[ae, a] = both[pe.numel() :, 1]
 
 
 class Policy(nn.Module):
@@ -75,34 +83,46 @@ class Policy(nn.Module):
         super().__init__()
         self.inlet = nn.Linear(MESSAGE, 256)
         self.cell = nn.LSTMCell(256, STATE)
-        self.from_state = nn.Linear(STATE, 4 * PAIR)                    # SEND, REQUEST, BROADCAST, ALONE
+        self.from_state = nn.Linear(STATE, 4 * PAIR)  # SEND, REQUEST, BROADCAST, ALONE
         self.from_i = nn.Linear(CKM, 4 * PAIR, bias=False)
         self.from_j = nn.Linear(CKM, 2 * PAIR, bias=False)
         self.from_pair = nn.ModuleList(nn.Linear(PAIR_FEATURES, PAIR, bias=False) for _ in range(2))
         self.weight = nn.Parameter(torch.randn(4, PAIR) * 0.01)
         self.whole = nn.Linear(STATE, 2)
-        self.critic = nn.Sequential(nn.Linear(STATE + 2 * CKM + 2, 256), nn.Tanh(), nn.Linear(256, 1))
+        self.critic = nn.Sequential(
+            nn.Linear(STATE + 2 * CKM + 2, 256), nn.Tanh(), nn.Linear(256, 1)
+        )
 
     def logits(self, s, ckm, alive, legal, pair_features):
-        """s (m, 512), ckm (m, N, 256), alive (m, N), legal (m, A), pair_features(kind, row, pair) -> (l, 48).
+        """s (m, 512), ckm (m, N, 256), alive (m, N), legal (m, A); pair_features(kind, row, pair)
+        gives (l, 48).
 
-        Only agents alive and legal pairs are computed: their places are listed, the rest stays at minus infinity."""
+        Only agents alive and legal pairs are computed: their places are listed, the rest stays at
+        minus infinity."""
         m = s.shape[0]
         live = alive.flatten()
-        place = (live.cumsum(0) - 1).view(m, N)         # (row, agent) -> its place among the agents alive
+        place = (live.cumsum(0) - 1).view(m, N)  # (row, agent) -> its place among the agents alive
         ckm = ckm.flatten(0, 1)[live]
         ps = self.from_state(s).view(m, 4, PAIR)
         qi, rj = self.from_i(ckm).view(-1, 4, PAIR), self.from_j(ckm).view(-1, 2, PAIR)
         out = s.new_full((m, ACTIONS), float("-inf"))
         for kind in (0, 1):
-            e, p = legal[:, kind * PAIRS:(kind + 1) * PAIRS].nonzero(as_tuple=True)
+            e, p = legal[:, kind * PAIRS : (kind + 1) * PAIRS].nonzero(as_tuple=True)
             hidden = self.from_pair[kind](pair_features(kind, e, p))
-            hidden = hidden + ps[:, kind].index_select(0, e) + qi[:, kind].index_select(0, place[e, PAIR_I[p]])
+            hidden = (
+                hidden
+                + ps[:, kind].index_select(0, e)
+                + qi[:, kind].index_select(0, place[e, PAIR_I[p]])
+            )
             hidden = torch.tanh(hidden + rj[:, kind].index_select(0, place[e, PAIR_J[p]]))
             out[e, kind * PAIRS + p] = hidden @ self.weight[kind]
         for kind in (2, 3):
-            e, a = legal[:, 2 * PAIRS + (kind - 2) * N:2 * PAIRS + (kind - 1) * N].nonzero(as_tuple=True)
-            hidden = torch.tanh(ps[:, kind].index_select(0, e) + qi[:, kind].index_select(0, place[e, a]))
+            e, a = legal[:, 2 * PAIRS + (kind - 2) * N : 2 * PAIRS + (kind - 1) * N].nonzero(
+                as_tuple=True
+            )
+            hidden = torch.tanh(
+                ps[:, kind].index_select(0, e) + qi[:, kind].index_select(0, place[e, a])
+            )
             out[e, 2 * PAIRS + (kind - 2) * N + a] = hidden @ self.weight[kind]
         out[:, -2:] = self.whole(s)
         return out
@@ -110,8 +130,8 @@ class Policy(nn.Module):
     def value(self, s, asker, mean, extra):
         return self.critic(torch.cat((s, asker, mean, extra), 1)).squeeze(1)
 
-    # Hidden states of whole sequences x (T, B, 256), zeroed before the steps where `fresh` (T, B) says so.
-    # Three usual ways; the benchmark reports which one is the fastest here and uses it.
+    # Hidden states of whole sequences x (T, B, 256), zeroed before the steps where `fresh` (T, B)
+    # says so. Three usual ways; the benchmark reports which one is the fastest here and uses it.
 
     def states_loop(self, x, fresh, h, c):
         """One LSTMCell step at a time; the state is multiplied by the mask of new episodes."""
@@ -123,7 +143,7 @@ class Policy(nn.Module):
         return torch.stack(out)
 
     def states_padded(self, x, fresh, h, c):
-        """Sequences are cut where an episode begins; the pieces, padded at the end, run as one dense nn.LSTM."""
+        """Sequences are cut where an episode begins; the parts, padded, run as one dense LSTM."""
         return self.split(x, fresh, h, c, False)
 
     def states_packed(self, x, fresh, h, c):
@@ -134,19 +154,32 @@ class Policy(nn.Module):
         steps, batch = fresh.shape
         start = fresh.clone()
         start[0] = True
-        place = start.t().flatten().cumsum(0) - 1                                       # piece of (b, t)
+        place = start.t().flatten().cumsum(0) - 1  # piece of (b, t)
         first = start.t().flatten().nonzero().squeeze(1)
         length = torch.diff(first, append=first.new_tensor([steps * batch]))
         within = torch.arange(steps * batch) - first[place]
         padded = x.new_zeros(int(length.max()), first.numel(), x.shape[2])
         padded = padded.index_put((within, place), x.transpose(0, 1).flatten(0, 1))
-        b, carried = first // steps, ((first % steps == 0) & ~fresh.t().flatten()[first]).float()[:, None]
+        b, carried = (
+            first // steps,
+            ((first % steps == 0) & ~fresh.t().flatten()[first]).float()[:, None],
+        )
         state = ((h[b] * carried).unsqueeze(0), (c[b] * carried).unsqueeze(0))
         weights = [self.cell.weight_ih, self.cell.weight_hh, self.cell.bias_ih, self.cell.bias_hh]
         if packed:
             p = pack_padded_sequence(padded, length, enforce_sorted=False)
             order = p.sorted_indices
-            y = torch.lstm(p.data, p.batch_sizes, [s[:, order] for s in state], weights, True, 1, 0.0, True, False)[0]
+            y = torch.lstm(
+                p.data,
+                p.batch_sizes,
+                [s[:, order] for s in state],
+                weights,
+                True,
+                1,
+                0.0,
+                True,
+                False,
+            )[0]
             y = pad_packed_sequence(p._replace(data=y))[0]
         else:
             y = torch.lstm(padded, state, weights, True, 1, 0.0, True, False, False)[0]

@@ -27,7 +27,7 @@ syn_status syn_fail_within(syn_status code, const char *fmt, ...)
     int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     if (n >= 0 && n < ERROR_BYTES_MAX) {
-        snprintf(text + n, sizeof text - (size_t)n, ": %s", error_text);
+        snprintf(text + n, sizeof text - (size_t)n, ": %.*s", ERROR_BYTES_MAX - n - 3, error_text);
     }
     memcpy(error_text, text, sizeof text);
     return code;

@@ -13,12 +13,12 @@
 #include "kernels/base/real.h"
 
 #if defined(__AVX512F__)
-#include <immintrin.h>
-#define SYN_VECTOR_BYTES 64
+#    include <immintrin.h>
+#    define SYN_VECTOR_BYTES 64
 #elif defined(__AVX__)
-#define SYN_VECTOR_BYTES 32
+#    define SYN_VECTOR_BYTES 32
 #else
-#define SYN_VECTOR_BYTES 16
+#    define SYN_VECTOR_BYTES 16
 #endif
 
 /* One vector register of the widest kind, and its lanes. */
@@ -29,8 +29,14 @@ typedef real syn_vec_any
 
 enum { SYN_LANES = SYN_VECTOR_BYTES / (int)sizeof(real) };
 
-static inline syn_vec syn_vec_load(const real *p) { return *(const syn_vec_any *)p; }
-static inline void syn_vec_store(real *p, syn_vec v) { *(syn_vec_any *)p = v; }
+static inline syn_vec syn_vec_load(const real *p)
+{
+    return *(const syn_vec_any *)p;
+}
+static inline void syn_vec_store(real *p, syn_vec v)
+{
+    *(syn_vec_any *)p = v;
+}
 
 static inline real syn_vec_sum(syn_vec v)
 {
@@ -65,9 +71,18 @@ static inline void syn_vec_sum4(const syn_vec *v, real *out)
 
 #ifdef SYN_REAL_DOUBLE
 
-static inline double syn_exp(double x) { return exp(x); }
-static inline double syn_tanh(double x) { return tanh(x); }
-static inline double syn_sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static inline double syn_exp(double x)
+{
+    return exp(x);
+}
+static inline double syn_tanh(double x)
+{
+    return tanh(x);
+}
+static inline double syn_sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
 
 #else
 
@@ -104,7 +119,10 @@ static inline float syn_exp(float x)
     return syn_expm1_small(r) * scale + scale;
 }
 
-static inline float syn_sigmoid(float x) { return 1.0f / (1.0f + syn_exp(-x)); }
+static inline float syn_sigmoid(float x)
+{
+    return 1.0f / (1.0f + syn_exp(-x));
+}
 
 /* tanh(x) = e / (e + 2) with e = exp(2x) - 1, which keeps the relative error near zero. */
 static inline float syn_tanh(float x)

@@ -166,18 +166,36 @@ static void check_bridge(const json_t *record)
         fail_msg("%s: %s is in no piece", text_of(record, "question"), text_of(record, "answer"));
 }
 
+/* The year in the first sentence of a piece: its only number of four digits. */
+static int year_of(const json_t *record, size_t piece)
+{
+    const char *s = json_string_value(json_array_get(sentences_of(record, piece), 0));
+    for (; *s; s++) {
+        if (strspn(s, "0123456789") == 4) return atoi(s);
+        if (isdigit((unsigned char)*s)) s += strspn(s, "0123456789") - 1;
+    }
+    fail_msg("%s: no year", title_of(record, piece));
+    return 0;
+}
+
 static void check_comparison(const json_t *record)
 {
+    const char *question = text_of(record, "question");
+    bool by_year = strstr(question, " older") || strstr(question, " born first");
+    int winner = 0, loser = 9999;
     const char *answer = text_of(record, "answer");
     bool right = !strcmp(answer, "yes") || !strcmp(answer, "no");
     for (size_t i = 0; i < piece_count(record); i++) {
         if (!is_gold(record, i)) continue;
         const char *name = base_title(title_of(record, i));
-        if (!strstr(text_of(record, "question"), name)) {
-            fail_msg("%s: does not name %s", text_of(record, "question"), name);
+        if (!strstr(question, name)) {
+            fail_msg("%s: does not name %s", question, name);
         }
-        right |= !strcmp(answer, name);
+        bool chosen = !strcmp(answer, name);
+        right |= chosen;
+        if (by_year) *(chosen ? &winner : &loser) = year_of(record, i);
     }
+    if (winner >= loser) fail_msg("%s: not %s, of %d", question, answer, winner);
     assert_true(right);
 }
 

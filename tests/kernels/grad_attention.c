@@ -61,8 +61,7 @@ static void check(problem *p)
     gradcheck_assert("Wa", loss, p, p->Wa, p->dWa, A * D, GRADCHECK_ALL);
     gradcheck_assert("w", loss, p, p->w, p->dw, A, GRADCHECK_ALL);
     gradcheck_assert("empty", loss, p, p->empty, p->dempty, D, GRADCHECK_ALL);
-    if (p->biased)
-        gradcheck_assert("bias", loss, p, p->bias, p->dbias, p->seq.rows, GRADCHECK_ALL);
+    if (p->biased) gradcheck_assert("bias", loss, p, p->bias, p->dbias, p->seq.rows, GRADCHECK_ALL);
 }
 
 static void packed_gradients_match(void **state)

@@ -56,9 +56,18 @@ static void check(syn_activation act)
     syn_ctx_free(&p.ctx);
 }
 
-static void affine_gradients_match(void **state) { check(SYN_ACT_NONE); }
-static void relu_gradients_match(void **state) { check(SYN_ACT_RELU); }
-static void tanh_gradients_match(void **state) { check(SYN_ACT_TANH); }
+static void affine_gradients_match(void **state)
+{
+    check(SYN_ACT_NONE);
+}
+static void relu_gradients_match(void **state)
+{
+    check(SYN_ACT_RELU);
+}
+static void tanh_gradients_match(void **state)
+{
+    check(SYN_ACT_TANH);
+}
 
 /* A scalar function with a kink at 0 in every coordinate. */
 static double kinked(void *user)

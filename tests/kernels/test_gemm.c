@@ -46,7 +46,7 @@ static void check(syn_ctx *ctx, bool ta, bool tb, int64_t m, int64_t n, int64_t 
 
 static void products_match_the_triple_loop(void **state)
 {
-    static const int64_t sizes[][3] = {{1, 1, 1},    {1, 33, 17},  {5, 64, 64},   {7, 65, 129},
+    static const int64_t sizes[][3] = {{1, 1, 1},    {1, 33, 17},    {5, 64, 64},    {7, 65, 129},
                                        {66, 63, 31}, {70, 200, 300}, {130, 70, 513}, {300, 33, 40}};
     for (int threads = 1; threads <= 2; threads++) {
         syn_ctx ctx;

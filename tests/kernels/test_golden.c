@@ -1,4 +1,5 @@
-/* The recurrent kernels against PyTorch: tests/golden/make_golden.py says how the files were made. */
+/* The recurrent kernels against PyTorch: tests/golden/make_golden.py says how the files were made.
+ */
 #include "kernels/attention.h"
 #include "kernels/lstm.h"
 #include "tests/test.h"
@@ -55,7 +56,10 @@ static int find(const golden *g, const char *name)
     return -1;
 }
 
-static const real *get(const golden *g, const char *name) { return g->data[find(g, name)]; }
+static const real *get(const golden *g, const char *name)
+{
+    return g->data[find(g, name)];
+}
 
 static void expect(const golden *g, const char *name, const real *got)
 {

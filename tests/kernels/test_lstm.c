@@ -1,112 +1,11 @@
 /* The LSTM in the product's precision against plain loops in double, over odd shapes, layouts and
  * thread counts; equal runs must be equal to the bit. */
-#include "kernels/base/rng.h"
-#include "kernels/lstm.h"
-#include "tests/test.h"
+#include "tests/kernels/lstm_problem.h"
 
-typedef struct shape {
-    int64_t batch, steps, D, H;
-    bool packed, resets, reverse, from_zero;
-} shape;
-
-typedef struct problem {
-    syn_ctx ctx;
-    shape z;
-    syn_seq seq;
-    int32_t *offset;
-    uint8_t *reset;
-    real *x, *W, *R, *b, *h0, *c0, *h, *c, *v, *hT, *cT;
-    real *dh, *dhT, *dcT, *dx, *dW, *dR, *db, *dh0, *dc0;
-} problem;
-
-static real *numbers(int64_t count, double scale, syn_rng *rng)
+static double sigmoid(double x)
 {
-    real *p = malloc(sizeof *p * (size_t)(count + 1));
-    assert_non_null(p);
-    for (int64_t i = 0; i < count; i++) p[i] = (real)(scale * (2.0 * syn_rng_uniform(rng) - 1));
-    return p;
+    return 1 / (1 + exp(-x));
 }
-
-/* Lengths 0, 1 and the largest are always among the packed ones, where there is room. */
-static void layout(problem *p, syn_rng *rng)
-{
-    const shape *z = &p->z;
-    p->offset = calloc((size_t)z->batch + 1, sizeof *p->offset);
-    p->reset = calloc((size_t)(z->batch * z->steps + 1), 1);
-    assert_non_null(p->offset);
-    assert_non_null(p->reset);
-    for (int64_t b = 0; b < z->batch; b++) {
-        int32_t length = (int32_t)syn_rng_below(rng, (uint32_t)z->steps + 1);
-        if (b < 3) length = b == 0 ? (int32_t)z->steps : b == 1 ? 0 : 1;
-        p->offset[b + 1] = p->offset[b] + length;
-    }
-    for (int64_t i = 0; i < z->batch * z->steps; i++) p->reset[i] = syn_rng_below(rng, 4) == 0;
-    p->seq = (syn_seq){z->batch, z->steps, z->batch * z->steps, NULL, z->resets ? p->reset : NULL};
-    if (z->packed) {
-        p->seq.rows = p->offset[z->batch];
-        p->seq.offset = p->offset;
-    }
-}
-
-static problem problem_create(shape z, int threads)
-{
-    problem p = {.z = z};
-    assert_ok(syn_ctx_init(&p.ctx, SYN_DEVICE_CPU, threads));
-    syn_rng rng = syn_rng_make(11, SYN_STREAM_TEST);
-    layout(&p, &rng);
-    int64_t rows = p.seq.rows, D = z.D, H = z.H, B = z.batch;
-    double scale = 1 / sqrt((double)H);
-    p.x = numbers(rows * D, 1, &rng);
-    p.W = numbers(4 * H * D, scale, &rng);
-    p.R = numbers(4 * H * H, scale, &rng);
-    p.b = numbers(4 * H, scale, &rng);
-    p.h0 = numbers(B * H, 1, &rng);
-    p.c0 = numbers(B * H, 1, &rng);
-    p.dh = numbers(rows * H, 1, &rng);
-    p.dhT = numbers(B * H, 1, &rng);
-    p.dcT = numbers(B * H, 1, &rng);
-    p.h = numbers(rows * H, NAN, &rng);
-    p.c = numbers(rows * H, NAN, &rng);
-    p.v = numbers(rows * 4 * H, NAN, &rng);
-    p.hT = numbers(B * H, NAN, &rng);
-    p.cT = numbers(B * H, NAN, &rng);
-    p.dx = numbers(rows * D, NAN, &rng);
-    p.dh0 = numbers(B * H, NAN, &rng);
-    p.dc0 = numbers(B * H, NAN, &rng);
-    p.dW = numbers(4 * H * D, 0, &rng);
-    p.dR = numbers(4 * H * H, 0, &rng);
-    p.db = numbers(4 * H, 0, &rng);
-    return p;
-}
-
-static void problem_free(problem *p)
-{
-    real *all[] = {p->x,  p->W,   p->R,   p->b,  p->h0, p->c0, p->h,  p->c,   p->v,  p->hT,
-                   p->cT, p->dh,  p->dhT, p->dcT, p->dx, p->dW, p->dR, p->db, p->dh0, p->dc0};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
-    free(p->offset);
-    free(p->reset);
-    syn_ctx_free(&p->ctx);
-}
-
-static void forward(problem *p)
-{
-    const shape *z = &p->z;
-    assert_ok(syn_lstm_forward(&p->ctx, &p->seq, z->D, z->H, z->reverse, p->x, p->W, p->R, p->b,
-                               z->from_zero ? NULL : p->h0, z->from_zero ? NULL : p->c0, p->h, z->H,
-                               p->c, p->v, p->hT, p->cT));
-}
-
-static void backward(problem *p)
-{
-    const shape *z = &p->z;
-    assert_ok(syn_lstm_backward(&p->ctx, &p->seq, z->D, z->H, z->reverse, p->x, p->W, p->R,
-                                z->from_zero ? NULL : p->h0, z->from_zero ? NULL : p->c0, p->h,
-                                z->H, p->c, p->v, p->dh, z->H, p->dhT, p->dcT, p->dx, p->dW, p->dR,
-                                p->db, p->dh0, p->dc0));
-}
-
-static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
 /* One step of one sequence: h, c (H) in double, inout. */
 static void reference_step(const problem *p, int64_t row, double *h, double *c, double *z)
@@ -156,16 +55,6 @@ static void expect_reference(const problem *p)
     }
     free(h);
 }
-
-/* Shapes on every path: R in place or packed, work shared by units or by sequences. */
-static const shape SHAPES[] = {
-    {1, 1, 3, 33, false, false, false, false},  {1, 1, 1, 1, false, false, false, true},
-    {1, 9, 40, 160, false, false, false, false}, {3, 7, 5, 33, true, false, true, false},
-    {2, 5, 6, 7, false, true, true, false},      {9, 12, 20, 100, false, true, false, false},
-    {14, 8, 10, 96, true, false, false, true},   {61, 6, 10, 65, true, false, true, false},
-    {64, 4, 16, 48, false, true, true, false},   {40, 5, 8, 64, false, false, false, true},
-};
-enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
 
 static void forward_matches_the_plain_loops(void **state)
 {

@@ -1,0 +1,158 @@
+#include "checkpoints/model_file.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TENSORS_MAX = 512, CALIBRATION = 2 * SYN_GAP_OUT };
+
+/* The tensors of a model under construction, with room for the names. */
+typedef struct table {
+    syn_tensor tensor[TENSORS_MAX];
+    char name[TENSORS_MAX][SYN_TENSOR_NAME_BYTES_MAX];
+    float calibration[SYN_MODEL_PARTS_MAX + 2][CALIBRATION];
+    int count, calibrations;
+} table;
+
+static void add(table *t, const char *prefix, const char *name, int rank, const int64_t *shape, void *data)
+{
+    syn_tensor *x = &t->tensor[t->count];
+    snprintf(t->name[t->count], sizeof t->name[0], "%s%s", prefix, name);
+    x->name = t->name[t->count++];
+    x->rank = rank;
+    for (int k = 0; k < rank; k++) x->shape[k] = shape[k];
+    x->type = SYN_TENSOR_F32;
+    x->data = data;
+}
+
+static void add_params(table *t, const char *prefix, const syn_params *p, real *buffer)
+{
+    for (int i = 0; i < p->count; i++) {
+        add(t, prefix, p->item[i].name, p->item[i].rank, p->item[i].shape, buffer + p->item[i].offset);
+    }
+}
+
+static void add_perception(table *t, const char *prefix, const syn_perception *p)
+{
+    const int64_t shape[2] = {SYN_GAP_OUT, 2};
+    float *c = t->calibration[t->calibrations++];
+    for (int k = 0; k < SYN_GAP_OUT; k++) {
+        c[2 * k] = p->calibrated[k].temperature;
+        c[2 * k + 1] = p->calibrated[k].offset;
+    }
+    add_params(t, prefix, &p->params, p->params.value);
+    add(t, prefix, "calibration", 2, shape, c);
+}
+
+static void add_model(table *t, const syn_model *m, bool moments)
+{
+    const int64_t buckets[1] = {SYN_IDF_BUCKETS};
+    char prefix[32];
+    t->count = t->calibrations = 0;
+    add(t, "", "idf", 1, buckets, m->idf->value);
+    if (m->has_perception) add_perception(t, "perception.", &m->perception);
+    if (m->has_shuffled) add_perception(t, "shuffled.", &m->shuffled);
+    for (int k = 0; k < m->parts; k++) {
+        snprintf(prefix, sizeof prefix, "part%d.", k);
+        add_perception(t, prefix, &m->part[k]);
+    }
+    if (!m->has_control) return;
+    add_params(t, "control.", &m->control.params, m->control.params.value);
+    if (!moments || !m->control.params.m) return;
+    add_params(t, "moment1.", &m->control.params, m->control.params.m);
+    add_params(t, "moment2.", &m->control.params, m->control.params.v);
+}
+
+/* What add_perception wrote into the calibration rows goes back, in the same order. */
+static void take_calibration(table *t, syn_perception *p, int *row)
+{
+    const float *c = t->calibration[(*row)++];
+    for (int k = 0; k < SYN_GAP_OUT; k++) {
+        p->calibrated[k] = (syn_calibration){c[2 * k], c[2 * k + 1]};
+    }
+}
+
+syn_status syn_model_save(const char *dir, const syn_model *m, bool moments, const char *config_json,
+                          const char *provenance_json)
+{
+    table *t = malloc(sizeof *t);
+    json_t *root = NULL, *config = NULL;
+    char *text = NULL;
+    syn_status st = syn_fail(SYN_ERR_MEMORY, "out of memory while a checkpoint was written");
+    if (!t) goto done;
+    add_model(t, m, moments);
+    config = config_json ? json_loads(config_json, 0, NULL) : json_object();
+    root = json_pack("{s:b, s:I, s:i, s:b, s:b, s:b, s:b, s:I, s:O?}", "central", m->central, "table_seed",
+                     (json_int_t)m->table_seed, "parts", m->parts, "has_perception", m->has_perception,
+                     "has_shuffled", m->has_shuffled, "has_control", m->has_control, "has_policy",
+                     m->has_policy, "step",
+                     (json_int_t)m->control.params.step, "config", config);
+    text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+    if (!text) goto done;
+    st = syn_checkpoint_save(dir, t->tensor, t->count, text, provenance_json);
+done:
+    json_decref(root);
+    json_decref(config);
+    free(text);
+    free(t);
+    return st;
+}
+
+/* Makes the networks that the stored description names. */
+static syn_status shape_model(syn_ctx *ctx, syn_model *m, const json_t *root, const char *dir)
+{
+    const json_int_t parts = json_integer_value(json_object_get(root, "parts"));
+    if (!json_is_object(root) || parts < 0 || parts > SYN_MODEL_PARTS_MAX) {
+        return syn_fail(SYN_ERR_FORMAT, "checkpoint %s: its config does not describe a model", dir);
+    }
+    SYN_RETURN_IF(syn_model_init(ctx, m, (uint64_t)json_integer_value(json_object_get(root, "table_seed"))));
+    m->central = json_is_true(json_object_get(root, "central"));
+    m->has_perception = json_is_true(json_object_get(root, "has_perception"));
+    m->has_shuffled = json_is_true(json_object_get(root, "has_shuffled"));
+    m->has_control = json_is_true(json_object_get(root, "has_control"));
+    m->has_policy = m->has_control && json_is_true(json_object_get(root, "has_policy"));
+    m->parts = (int)parts;
+    if (m->has_perception) SYN_RETURN_IF(syn_perception_init(ctx, &m->perception, 0));
+    if (m->has_shuffled) SYN_RETURN_IF(syn_perception_init(ctx, &m->shuffled, 0));
+    for (int k = 0; k < m->parts; k++) SYN_RETURN_IF(syn_perception_init(ctx, &m->part[k], 0));
+    return m->has_control ? syn_control_init(ctx, &m->control, 0) : SYN_OK;
+}
+
+static syn_status read_tensors(syn_ctx *ctx, syn_checkpoint *cp, syn_model *m, const json_t *root)
+{
+    const bool moments = syn_checkpoint_find(cp, "moment1.state.in.w") != NULL;
+    syn_status st = SYN_OK;
+    table *t = malloc(sizeof *t);
+    if (!t) return syn_fail(SYN_ERR_MEMORY, "out of memory while a checkpoint was read");
+    if (m->has_control && moments) SYN_TRY(syn_params_trainable(ctx, &m->control.params));
+    add_model(t, m, moments);
+    SYN_TRY(syn_checkpoint_read_all(cp, "", t->tensor, t->count));
+    int row = 0;
+    if (m->has_perception) take_calibration(t, &m->perception, &row);
+    if (m->has_shuffled) take_calibration(t, &m->shuffled, &row);
+    for (int k = 0; k < m->parts; k++) take_calibration(t, &m->part[k], &row);
+    m->control.params.step = json_integer_value(json_object_get(root, "step"));
+done:
+    free(t);
+    return st;
+}
+
+syn_status syn_model_load(syn_ctx *ctx, const char *dir, syn_model *m, char **config, char **provenance)
+{
+    syn_checkpoint *cp = NULL;
+    json_t *root = NULL;
+    syn_status st;
+    memset(m, 0, sizeof *m);
+    SYN_TRY(syn_checkpoint_open(dir, &cp));
+    root = json_loads(syn_checkpoint_config(cp), 0, NULL);
+    SYN_TRY(shape_model(ctx, m, root, dir));
+    SYN_TRY(read_tensors(ctx, cp, m, root));
+    if (config) *config = json_dumps(json_object_get(root, "config"), JSON_COMPACT);
+    if (provenance) *provenance = strdup(syn_checkpoint_provenance(cp));
+done:
+    if (st != SYN_OK) syn_model_free(ctx, m);
+    json_decref(root);
+    syn_checkpoint_close(cp);
+    return st;
+}

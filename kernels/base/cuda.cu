@@ -1,0 +1,83 @@
+#include "kernels/base/cuda.h"
+
+#include <cuda_runtime.h>
+#include <stdlib.h>
+#include <string.h>
+
+static cudaStream_t stream_of(const syn_ctx *ctx)
+{
+    return (cudaStream_t)ctx->stream;
+}
+
+static syn_status failed(cudaError_t error, const char *what)
+{
+    return syn_fail(SYN_ERR_DEVICE, "CUDA: %s: %s", what, cudaGetErrorString(error));
+}
+
+syn_status syn_cuda_ctx_init(syn_ctx *ctx)
+{
+    int devices = 0;
+    cudaError_t error = cudaGetDeviceCount(&devices);
+    if (error != cudaSuccess || devices == 0) {
+        (void)cudaGetLastError(); /* the error is answered here and must not show up later */
+        return syn_fail(SYN_ERR_UNSUPPORTED, "no CUDA device: %s; use --device cpu",
+                        error == cudaSuccess ? "the machine has none" : cudaGetErrorString(error));
+    }
+    cudaStream_t stream;
+    error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    if (error != cudaSuccess) return failed(error, "creating a stream");
+    ctx->stream = stream;
+    const char *sync = getenv("SYNCOG_CUDA_SYNC");
+    ctx->sync_every_launch = sync && strcmp(sync, "1") == 0;
+    return SYN_OK;
+}
+
+void syn_cuda_ctx_free(syn_ctx *ctx)
+{
+    if (ctx->stream) (void)cudaStreamDestroy(stream_of(ctx));
+    ctx->stream = NULL;
+}
+
+void *syn_cuda_alloc(syn_ctx *ctx, size_t bytes)
+{
+    (void)ctx;
+    void *p = NULL;
+    if (cudaMalloc(&p, bytes) == cudaSuccess) return p;
+    (void)cudaGetLastError();
+    return NULL;
+}
+
+void syn_cuda_free(syn_ctx *ctx, void *p)
+{
+    (void)ctx;
+    (void)cudaFree(p); /* waits for work that uses it */
+}
+
+void syn_cuda_zero(syn_ctx *ctx, void *p, size_t bytes)
+{
+    (void)cudaMemsetAsync(p, 0, bytes, stream_of(ctx));
+}
+
+syn_status syn_cuda_copy(syn_ctx *ctx, void *to, const void *from, size_t bytes)
+{
+    if (bytes == 0) return SYN_OK;
+    cudaError_t error = cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_of(ctx));
+    if (error != cudaSuccess) return failed(error, "copying");
+    return syn_cuda_wait(ctx);
+}
+
+syn_status syn_cuda_wait(syn_ctx *ctx)
+{
+    cudaError_t error = cudaStreamSynchronize(stream_of(ctx));
+    return error == cudaSuccess ? SYN_OK : failed(error, "waiting for the stream");
+}
+
+syn_status syn_cuda_check(syn_ctx *ctx, const char *what, const char *file, int line)
+{
+    cudaError_t error = cudaGetLastError();
+    if (error == cudaSuccess && ctx->sync_every_launch)
+        error = cudaStreamSynchronize(stream_of(ctx));
+    if (error == cudaSuccess) return SYN_OK;
+    return syn_fail(SYN_ERR_DEVICE, "CUDA: %s (%s:%d): %s", what, file, line,
+                    cudaGetErrorString(error));
+}

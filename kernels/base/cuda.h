@@ -1,0 +1,38 @@
+/* What the CUDA side of the ops shares. Plain C: cudaStream_t is `void *`, errors are statuses. */
+#ifndef SYN_BASE_CUDA_H
+#define SYN_BASE_CUDA_H
+
+#include "kernels/base/ctx.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Makes the stream of the current device and reads SYNCOG_CUDA_SYNC. SYN_ERR_UNSUPPORTED where
+ * there is no device or no driver, SYN_ERR_DEVICE where it fails. */
+SYN_WARN_UNUSED syn_status syn_cuda_ctx_init(syn_ctx *ctx);
+void syn_cuda_ctx_free(syn_ctx *ctx);
+
+/* Device memory, uninitialised; NULL when there is not enough. */
+void *syn_cuda_alloc(syn_ctx *ctx, size_t bytes);
+void syn_cuda_free(syn_ctx *ctx, void *p);
+/* In stream order; a failure shows at the next check. */
+void syn_cuda_zero(syn_ctx *ctx, void *p, size_t bytes);
+
+/* Copies between host and device in either direction, and waits for the stream. */
+SYN_WARN_UNUSED syn_status syn_cuda_copy(syn_ctx *ctx, void *to, const void *from, size_t bytes);
+/* Waits for the stream. */
+SYN_WARN_UNUSED syn_status syn_cuda_wait(syn_ctx *ctx);
+
+/* SYN_OK, or SYN_ERR_DEVICE with a sentence that names `what` and the place, when a launch before
+ * this call failed (with SYNCOG_CUDA_SYNC=1: when the kernel itself failed, too). */
+SYN_WARN_UNUSED syn_status syn_cuda_check(syn_ctx *ctx, const char *what, const char *file,
+                                          int line);
+
+/* After every launch, in functions that return syn_status and own nothing. */
+#define SYN_LAUNCH_CHECK(ctx, what) SYN_RETURN_IF(syn_cuda_check((ctx), (what), __FILE__, __LINE__))
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,163 @@
+/* syncog pretrain */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checkpoints/model_file.h"
+#include "trainer/crossfit.h"
+#include "trainer/session.h"
+#include "trainer/state_encoder.h"
+
+int syn_cmd_pretrain(int argc, char **argv);
+
+typedef struct pretrain_options {
+    syn_session_config session; /* first: shared options */
+    const char *component, *out, *init;
+    int64_t cross_fit, ranker_steps, gap_steps, state_steps, batch;
+    double dropout, learning_rate, weight_decay;
+    bool leak_test, central;
+} pretrain_options;
+
+#define FIELD(name) offsetof(pretrain_options, name)
+static const syn_option options[] = {
+    SYN_SESSION_OPTIONS,
+    {"component", SYN_OPTION_CHOICE, FIELD(component), "all", 0, 0, "state_encoder|ckm|gap_detector|all",
+     "What to fit; ckm and gap_detector are fitted together, after the ranker.", NULL},
+    {"out", SYN_OPTION_TEXT, FIELD(out), NULL, 0, 0, "DIR", "The checkpoint to be written.", NULL},
+    {"init", SYN_OPTION_TEXT, FIELD(init), NULL, 0, 0, "DIR",
+     "Begin with this checkpoint (needed by --component state_encoder).", NULL},
+    {"cross-fit", SYN_OPTION_INT, FIELD(cross_fit), "4", 0, SYN_MODEL_PARTS_MAX, "F",
+     "Fit F more on all but one fold each: the policy then trains on records that its judges have not seen.",
+     NULL},
+    {"title-disjoint", SYN_OPTION_BOOL, offsetof(syn_session_config, title_disjoint), NULL, 0, 0, NULL,
+     "Leave out training records that share a title with the test fold.", NULL},
+    {"ranker-steps", SYN_OPTION_INT, FIELD(ranker_steps), "600", 1, 1e7, "N", "Optimiser steps of the ranker.", NULL},
+    {"gap-steps", SYN_OPTION_INT, FIELD(gap_steps), "900", 1, 1e7, "N",
+     "Optimiser steps of CKM and gap detector; the best of 15 checks on held-out records is kept.", NULL},
+    {"state-steps", SYN_OPTION_INT, FIELD(state_steps), "150", 1, 1e7, "N", "Optimiser steps of the state encoder.",
+     NULL},
+    {"batch", SYN_OPTION_INT, FIELD(batch), "64", 1, 4096, "N", "Episodes in a step.", NULL},
+    {"dropout", SYN_OPTION_REAL, FIELD(dropout), "0.2", 0, 0.9, "P", "Share of hidden units dropped in training.", NULL},
+    {"learning-rate", SYN_OPTION_REAL, FIELD(learning_rate), "7e-4", 1e-8, 1, "R", "Peak rate of CKM and gap detector.",
+     "LEARNING_RATE"},
+    {"weight-decay", SYN_OPTION_REAL, FIELD(weight_decay), "0.02", 0, 1, "W", "AdamW's decoupled decay.", NULL},
+    {"leak-test", SYN_OPTION_BOOL, FIELD(leak_test), "true", 0, 0, NULL,
+     "Also fit one to shuffled labels: eval shows that it knows nothing.", NULL},
+    {"central", SYN_OPTION_BOOL, FIELD(central), "true", 0, 0, NULL,
+     "The networks see features of all pieces; --no-central: only of what each agent holds.", NULL},
+};
+
+static const syn_command command = {
+    "pretrain",
+    "fits the networks that judge evidence (phase 1, supervised)",
+    NULL,
+    "The order is: ranker (is this piece supporting?), then CKM and gap detector (does an agent lack something, "
+    "and who holds it?), then the state encoder. 15 % of the records, chosen by a hash of their id, are kept out "
+    "for early stopping and calibration.\n\n"
+    "Examples:\n"
+    "  syncog pretrain --data train.h5 --component all --out runs/pre\n"
+    "  syncog pretrain --data a.h5 --data b.h5 --folds 5 --fold 0 --out runs/fold0   (tests on fold 0)",
+    options,
+    sizeof options / sizeof *options,
+};
+
+static syn_pretrain_config pretrain_config(const pretrain_options *o)
+{
+    syn_pretrain_config c = SYN_PRETRAIN_DEFAULT;
+    c.seed = (uint64_t)o->session.seed;
+    c.ranker_steps = o->ranker_steps;
+    c.gap_steps = o->gap_steps;
+    c.batch = o->batch;
+    c.dropout = o->dropout;
+    c.gap_lr = o->learning_rate;
+    c.weight_decay = o->weight_decay;
+    c.central = o->central;
+    return c;
+}
+
+static syn_status fit_perception(syn_session *s, const pretrain_options *o, const syn_corpus *corpus, syn_model *m)
+{
+    const syn_pretrain_config c = pretrain_config(o);
+    syn_pretrain_result r;
+    m->central = o->central;
+    SYN_RETURN_IF(syn_crossfit_run(&s->ctx, &c, &s->data, corpus, (int)o->cross_fit, o->leak_test, m, &r));
+    printf("pretrained on %lld records in %.1f s; on those held out: ranker AUROC %.3f, gap AUROC %.3f, balanced "
+           "accuracy %.3f, ECE %.3f, link AUROC %.3f\n",
+           (long long)s->used, r.seconds, r.ranker_auroc, r.gap_auroc, r.gap_balanced_accuracy, r.gap_ece,
+           r.link_auroc);
+    return SYN_OK;
+}
+
+static syn_status fit_state(syn_session *s, const pretrain_options *o, const syn_corpus *corpus, syn_model *m)
+{
+    syn_state_result r;
+    int32_t *all = malloc(sizeof *all * (size_t)corpus->records);
+    if (!all) return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records", (long long)corpus->records);
+    for (int64_t k = 0; k < corpus->records; k++) all[k] = (int32_t)k;
+    syn_status st = syn_pretrain_state(&s->ctx, m, corpus, all, corpus->records, o->state_steps,
+                                       (uint64_t)o->session.seed, &r);
+    free(all);
+    if (st == SYN_OK) {
+        printf("state encoder: tells the next message from %d with accuracy %.2f (chance %.3f)\n",
+               (int)(1 / r.chance + 0.5), r.accuracy, r.chance);
+    }
+    return st;
+}
+
+static char *config_text(const pretrain_options *o)
+{
+    json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "phase", "pretrain", "component",
+                          o->component, "seed", (json_int_t)o->session.seed, "pieces", (json_int_t)o->session.pieces,
+                          "cross_fit", (json_int_t)o->cross_fit, "ranker_steps", (json_int_t)o->ranker_steps,
+                          "gap_steps", (json_int_t)o->gap_steps, "batch", (json_int_t)o->batch, "dropout",
+                          o->dropout, "learning_rate", o->learning_rate);
+    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    json_decref(j);
+    return text;
+}
+
+static syn_status run(int argc, char **argv)
+{
+    pretrain_options o;
+    syn_session s = {0};
+    syn_corpus corpus = {0};
+    syn_model m = {0};
+    char *config = NULL, *provenance = NULL;
+    bool done = false;
+    syn_status st = syn_options_parse(&command, &o, argc, argv, NULL, &done);
+    if (st != SYN_OK || done) return st;
+    if (!o.out) return syn_fail(SYN_ERR_USAGE, "pretrain: --out is missing");
+    const bool state_only = strcmp(o.component, "state_encoder") == 0;
+    if (state_only && !o.init) {
+        return syn_fail(SYN_ERR_USAGE, "pretrain: --component state_encoder needs --init DIR with a trained ckm");
+    }
+    SYN_TRY(syn_session_open(&s, &o.session, true));
+    if (o.init) {
+        SYN_TRY(syn_model_load(&s.ctx, o.init, &m, NULL, NULL));
+    } else {
+        SYN_TRY(syn_model_init(&s.ctx, &m, 1));
+        SYN_TRY(syn_corpus_idf(&s.data, s.use, m.idf));
+    }
+    SYN_TRY(syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.session.pieces));
+    if (!state_only) {
+        for (int k = 0; k < m.parts; k++) syn_perception_free(&s.ctx, &m.part[k]);
+        syn_perception_free(&s.ctx, &m.perception);
+        syn_perception_free(&s.ctx, &m.shuffled);
+        SYN_TRY(fit_perception(&s, &o, &corpus, &m));
+    }
+    if (state_only || strcmp(o.component, "all") == 0) SYN_TRY(fit_state(&s, &o, &corpus, &m));
+    config = config_text(&o);
+    provenance = syn_session_provenance(&s, &o.session);
+    SYN_TRY(syn_model_save(o.out, &m, false, config, provenance));
+    printf("saved %s\n", o.out);
+done:
+    free(config);
+    free(provenance);
+    syn_model_free(&s.ctx, &m);
+    syn_corpus_free(&s.ctx, &corpus);
+    syn_session_close(&s);
+    return st;
+}
+
+int syn_cmd_pretrain(int argc, char **argv) { return syn_exit_code(run(argc, argv)); }

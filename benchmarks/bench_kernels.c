@@ -3,17 +3,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "benchmarks/bench_decision.h"
+#include "benchmarks/timing.h"
 #include "kernels/base/ctx.h"
-#include "kernels/base/progress.h"
 #include "kernels/base/rng.h"
 #include "kernels/gemm.h"
 #include "kernels/lstm.h"
 
 enum {
     BUFFERS_MAX = 24,
-    RUNS_MAX = 2000,
     RUNS_MIN = 20,
-    WARM_UP_RUNS = 3,
     GEMM_SIZE = 2048,
     LSTM_WIDTH = 512,
     LSTM_STEPS = 16,
@@ -23,7 +22,6 @@ enum {
     BILSTM_BATCH = 64,
     BILSTM_STEPS = 24
 };
-#define SECONDS_PER_ROW 1.0
 
 /* One case: a function over buffers that live for the case. */
 typedef struct bench {
@@ -36,13 +34,6 @@ typedef struct bench {
     real *buffers[BUFFERS_MAX];
     int buffer_count;
 } bench;
-
-typedef struct row {
-    const char *name;
-    double flops; /* of one run */
-    double p50_s, p99_s;
-    int runs;
-} row;
 
 /* Small random numbers, so that nothing saturates; NULL and a sentence when out of memory. */
 static real *numbers(bench *t, int64_t count)
@@ -60,14 +51,16 @@ static void bench_free(bench *t)
     for (int i = 0; i < t->buffer_count; i++) syn_device_free(t->ctx, t->buffers[i]);
 }
 
-static syn_status run_gemm(bench *t)
+static syn_status run_gemm(void *user)
 {
+    bench *t = user;
     const int64_t n = GEMM_SIZE;
     return syn_gemm(t->ctx, false, false, n, n, n, 1, t->x, n, t->W[0], n, 0, t->h, n);
 }
 
-static syn_status run_lstm(bench *t)
+static syn_status run_lstm(void *user)
 {
+    bench *t = user;
     const int64_t D = t->D, H = t->H;
     SYN_RETURN_IF(syn_lstm_forward(t->ctx, &t->seq, D, H, false, t->x, t->W[0], t->R[0], t->b[0],
                                    NULL, NULL, t->h, H, t->c, t->v, NULL, NULL));
@@ -77,8 +70,9 @@ static syn_status run_lstm(bench *t)
                              t->db[0], NULL, NULL);
 }
 
-static syn_status run_bilstm(bench *t)
+static syn_status run_bilstm(void *user)
 {
+    bench *t = user;
     const int64_t D = t->D, H = t->H;
     SYN_RETURN_IF(syn_bilstm_forward(t->ctx, &t->seq, D, H, t->x, t->W[0], t->R[0], t->b[0],
                                      t->W[1], t->R[1], t->b[1], t->h, t->c, t->v));
@@ -88,37 +82,12 @@ static syn_status run_bilstm(bench *t)
                                t->dW[1], t->dR[1], t->db[1]);
 }
 
-static int compare(const void *a, const void *b)
+static syn_status measure(bench *t, syn_status (*run)(void *), syn_bench_row *out)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    return syn_bench_measure(run, t, RUNS_MIN, out);
 }
 
-/* Runs for about SECONDS_PER_ROW. */
-static syn_status measure(bench *t, syn_status (*run)(bench *), row *out)
-{
-    double *times = malloc(sizeof *times * RUNS_MAX);
-    if (!times) return syn_fail(SYN_ERR_MEMORY, "out of memory for the times of a benchmark");
-    syn_status st = SYN_OK;
-    double begun = 0;
-    for (int i = -WARM_UP_RUNS; i < RUNS_MAX; i++) {
-        double before = syn_clock_s();
-        if (i == 0) begun = before;
-        SYN_TRY(run(t));
-        if (i < 0) continue;
-        times[i] = syn_clock_s() - before;
-        out->runs = i + 1;
-        if (out->runs >= RUNS_MIN && before - begun > SECONDS_PER_ROW) break;
-    }
-    qsort(times, (size_t)out->runs, sizeof *times, compare);
-    out->p50_s = times[out->runs / 2];
-    out->p99_s = times[(out->runs * 99 - 1) / 100];
-done:
-    free(times);
-    return st;
-}
-
-static syn_status bench_gemm(syn_ctx *ctx, row *out)
+static syn_status bench_gemm(syn_ctx *ctx, syn_bench_row *out)
 {
     const int64_t n = GEMM_SIZE;
     bench t = {.ctx = ctx};
@@ -154,7 +123,7 @@ static syn_status bench_buffers(bench *t)
     return enough ? SYN_OK : SYN_ERR_MEMORY;
 }
 
-static syn_status bench_recurrent(bench *t, row *out)
+static syn_status bench_recurrent(bench *t, syn_bench_row *out)
 {
     int64_t ways = t->bidirectional ? 2 : 1, passes = t->backward ? 3 : 1;
     out->flops =
@@ -165,7 +134,7 @@ static syn_status bench_recurrent(bench *t, row *out)
     return st;
 }
 
-static syn_status bench_lstm(syn_ctx *ctx, int64_t batch, bool backward, row *out)
+static syn_status bench_lstm(syn_ctx *ctx, int64_t batch, bool backward, syn_bench_row *out)
 {
     bench t = {.ctx = ctx, .D = LSTM_WIDTH, .H = LSTM_WIDTH, .backward = backward};
     t.seq = (syn_seq){batch, LSTM_STEPS, batch * LSTM_STEPS, NULL, NULL};
@@ -173,7 +142,7 @@ static syn_status bench_lstm(syn_ctx *ctx, int64_t batch, bool backward, row *ou
 }
 
 /* Lengths 1 to BILSTM_STEPS in turn. */
-static syn_status bench_bilstm(syn_ctx *ctx, bool backward, row *out)
+static syn_status bench_bilstm(syn_ctx *ctx, bool backward, syn_bench_row *out)
 {
     bench t = {.ctx = ctx,
                .D = BILSTM_IN,
@@ -185,39 +154,16 @@ static syn_status bench_bilstm(syn_ctx *ctx, bool backward, row *out)
     return bench_recurrent(&t, out);
 }
 
-static void print_rows(const row *rows, int count, int threads, bool json)
-{
-    double peak = rows[0].flops / rows[0].p50_s;
-    if (json)
-        printf("{\"bench\": \"kernels\", \"device\": \"cpu\", \"threads\": %d, \"rows\": [",
-               threads);
-    else
-        printf("%-40s %12s %12s %10s %8s   (%d threads)\n", "kernel", "p50 us", "p99 us", "GFLOP/s",
-               "of gemm", threads);
-    for (int i = 0; i < count; i++) {
-        const row *r = &rows[i];
-        double rate = r->flops / r->p50_s;
-        if (json)
-            printf("%s\n  {\"name\": \"%s\", \"p50_us\": %.3f, \"p99_us\": %.3f, \"gflops\": %.2f, "
-                   "\"gemm_share\": %.4f, \"runs\": %d}",
-                   i ? "," : "", r->name, r->p50_s * 1e6, r->p99_s * 1e6, rate * 1e-9, rate / peak,
-                   r->runs);
-        else
-            printf("%-40s %12.1f %12.1f %10.1f %7.0f%%\n", r->name, r->p50_s * 1e6, r->p99_s * 1e6,
-                   rate * 1e-9, 100 * rate / peak);
-    }
-    if (json) printf("\n]}\n");
-}
-
 syn_status syn_bench_kernels(bool json, int threads)
 {
-    row rows[] = {
+    syn_bench_row rows[] = {
         {.name = "gemm 2048 x 2048 x 2048"},
         {.name = "lstm-512 forward, B 1, T 16"},
         {.name = "lstm-512 forward, B 64, T 16"},
         {.name = "lstm-512 forward + backward, B 64, T 16"},
         {.name = "bilstm-128 forward, 64 packed"},
         {.name = "bilstm-128 forward + backward, 64 packed"},
+        {.name = "decision_n4"},
     };
     syn_ctx ctx;
     SYN_RETURN_IF(syn_ctx_init(&ctx, SYN_DEVICE_CPU, threads));
@@ -228,7 +174,9 @@ syn_status syn_bench_kernels(bool json, int threads)
     SYN_TRY(bench_lstm(&ctx, LSTM_BATCH, true, &rows[3]));
     SYN_TRY(bench_bilstm(&ctx, false, &rows[4]));
     SYN_TRY(bench_bilstm(&ctx, true, &rows[5]));
-    print_rows(rows, (int)(sizeof rows / sizeof *rows), ctx.threads, json);
+    SYN_TRY(syn_bench_decision(&ctx, &rows[6]));
+    syn_bench_print("kernels", rows, (int)(sizeof rows / sizeof *rows), ctx.threads,
+                    rows[0].flops / rows[0].p50_s, json);
 done:
     syn_ctx_free(&ctx);
     return st;

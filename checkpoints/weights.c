@@ -1,6 +1,7 @@
 #include "checkpoints/weights.h"
 
 #include <hdf5.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,14 @@ static hid_t native_type(syn_tensor_type type)
     return type == SYN_TENSOR_F32   ? H5T_NATIVE_FLOAT
            : type == SYN_TENSOR_I32 ? H5T_NATIVE_INT32
                                     : H5T_NATIVE_UINT8;
+}
+
+/* Files in memory are told apart by name alone: two of one name would be one file to HDF5. */
+static const char *fresh_name(char out[32])
+{
+    static int64_t opened; /* one thread at a time, like HDF5 */
+    snprintf(out, 32, "weights-%lld", (long long)++opened);
+    return out;
 }
 
 static hid_t memory_access(void)
@@ -102,13 +111,14 @@ syn_status syn_weights_encode(const syn_tensor *tensors, int count, const char *
 {
     hid_t access = -1, creation = -1, file = -1;
     bool good = false;
+    char name[32];
     *image = NULL;
     be_silent();
     access = memory_access();
     creation = H5Pcreate(H5P_DATASET_CREATE);
     /* Without times the same tensors give the same bytes. */
     if (access < 0 || creation < 0 || H5Pset_obj_track_times(creation, 0) < 0) goto done;
-    file = H5Fcreate("weights", H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    file = H5Fcreate(fresh_name(name), H5F_ACC_TRUNC, H5P_DEFAULT, access);
     if (file < 0) goto done;
     if (!attribute_text(file, "format", SYN_MANIFEST_FORMAT) ||
         !attribute_int(file, "format_version", SYN_MANIFEST_VERSION) ||
@@ -135,11 +145,12 @@ done:
 syn_status syn_weights_open(const char *where, const unsigned char *image, size_t bytes,
                             syn_weights **out)
 {
+    char name[32];
     *out = NULL;
     be_silent();
     hid_t access = memory_access(), file = -1;
     if (access >= 0 && H5Pset_file_image(access, (void *)image, bytes) >= 0) {
-        file = H5Fopen("weights", H5F_ACC_RDONLY, access);
+        file = H5Fopen(fresh_name(name), H5F_ACC_RDONLY, access);
     }
     if (access >= 0) H5Pclose(access);
     if (file < 0) return syn_fail(SYN_ERR_FORMAT, "%s: not an HDF5 file", where);

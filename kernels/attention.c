@@ -91,8 +91,7 @@ static syn_status check(const syn_ctx *ctx, const syn_seq *q, int64_t D, int64_t
                 (long long)q->rows);
     for (int64_t b = 0; b < q->batch; b++)
         SYN_REQUIRE(syn_seq_length(q, b) >= 0,
-                    "attention pooling: sequence %lld ends before it begins",
-                    (long long)b);
+                    "attention pooling: sequence %lld ends before it begins", (long long)b);
     return SYN_OK;
 }
 

@@ -163,6 +163,7 @@ SYN_HD int syn_env_piece(const syn_env *e, int kind, int from, int to, const flo
 {
     uint32_t rows = 0;
     int judge = from;
+    if (from >= e->agents || to >= e->agents) return -1;
     switch (kind) {
     case SYN_SEND: rows = syn_env_unsent(e, from, to); break;
     case SYN_REQUEST: rows = syn_env_unsent(e, to, from) & ~e->memory[from]; break;

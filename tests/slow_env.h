@@ -74,7 +74,8 @@ static inline void slow_open(slow_env *s, const syn_env *e, int read_limit)
     }
 }
 
-/* May `from` pass piece p to `to`? It knows it, has not sent it there and did not get it from there. */
+/* May `from` pass piece p to `to`? It knows it, has not sent it there and did not get it from
+ * there. */
 static inline bool slow_may_pass(const slow_env *s, int from, int to, int p)
 {
     return from != to && s->knows[from][p] && !s->told[from][to][p] && !s->told[to][from][p];
@@ -93,9 +94,9 @@ static inline bool slow_may_carry(const slow_env *s, slow_action a, int p)
     return false;
 }
 
-/* The piece that a carries, -1 for none: the one worth most to the judge, the first of equals. Reading
- * alone goes from the first row on. The judge is always a.from: on SEND and BROADCAST it sends, on
- * REQUEST it is the one who asks, by whose knowledge the replier chooses. */
+/* The piece that a carries, -1 for none: the one worth most to the judge, the first of equals.
+ * Reading alone goes from the first row on. The judge is always a.from: on SEND and BROADCAST it
+ * sends, on REQUEST it is the one who asks, by whose knowledge the replier chooses. */
 static inline int slow_piece(const slow_env *s, slow_action a, const float *rank)
 {
     int best = -1;
@@ -181,7 +182,8 @@ static inline void slow_move(slow_env *s, slow_action a, int p)
     }
 }
 
-/* One turn; an illegal action loses it. Returns the reward, with the potential if gamma is not 0. */
+/* One turn; an illegal action loses it. Returns the reward, with the potential if gamma is not 0.
+ */
 static inline double slow_step(slow_env *s, const syn_env_config *cfg, slow_action a,
                                const float *rank)
 {

@@ -120,13 +120,15 @@ static int64_t first_posting(const pool *p, uint32_t hash)
     return lo;
 }
 
-/* May pool piece k stand in record rec? Not from the record or one with its question; no title twice. */
+/* May pool piece k stand in record rec? Not from the record or one with its question; no title twice,
+ * pieces without one apart. */
 static bool may_stand(const syn_dataset *ds, const pool *p, int64_t k, int64_t rec, const int64_t *taken,
                       int taken_count)
 {
     const syn_record *r = &ds->records[rec], *other = &ds->records[p->record[k]];
     const uint64_t title = ds->pieces[p->piece[k]].title_key;
     if (other->id_key == r->id_key || other->question_key == r->question_key) return false;
+    if (title == 0) return true;
     for (int32_t i = 0; i < r->piece_count; i++) {
         if (ds->pieces[r->piece_first + i].title_key == title) return false;
     }

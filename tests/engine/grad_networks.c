@@ -1,7 +1,7 @@
 /* The whole networks against central differences, through their own forward and backward passes.
  *
- * A forward pass of the real sizes costs milliseconds, so batches are small, and coordinates are drawn
- * at random: so many for each tensor. */
+ * A forward pass of the real sizes costs milliseconds, so batches are small, and coordinates are
+ * drawn at random: so many for each tensor. */
 #include "engine/control.h"
 #include "kernels/loss.h"
 #include "tests/gradcheck.h"
@@ -59,9 +59,9 @@ static perception_case *perception_create(bool train)
     t->items = random_real(4, ITEMS * SYN_DI);
     t->bias = random_real(5, ITEMS);
     random_fill(6, (AGENTS + LINKS) * SYN_GAP_OUT, -1, 1, t->dlogit);
-    t->batch = (syn_team_batch){AGENTS,    LINKS,     {AGENTS, 3, ITEMS, t->offset, NULL},
-                                t->first,  t->size,   t->link_i,
-                                t->link_j, t->items,  t->bias};
+    t->batch = (syn_team_batch){AGENTS,    LINKS,    {AGENTS, 3, ITEMS, t->offset, NULL},
+                                t->first,  t->size,  t->link_i,
+                                t->link_j, t->items, t->bias};
     t->train = train;
     return t;
 }
@@ -290,7 +290,8 @@ static void a_planted_error_of_one_percent_is_caught(void **state)
     control_backward(t, false);
     real *grad = syn_grad(p, SYN_C_R);
     for (int64_t k = r->count / 4; k < r->count / 2; k++) grad[k] *= 1.01; /* the forget gate */
-    double error = gradcheck_error(control_loss, t, syn_value(p, SYN_C_R), grad, r->count, SAMPLES, 1);
+    double error =
+        gradcheck_error(control_loss, t, syn_value(p, SYN_C_R), grad, r->count, SAMPLES, 1);
     assert_true(error > 1e3 * GRADCHECK_TOLERANCE && error < 0.02);
     control_free(t);
 }

@@ -1,10 +1,17 @@
-/* The observation: kept up to date turn by turn it equals one made afresh, it treats all agents but the
- * asker alike, and it tells what it may and nothing else. */
+/* The observation: kept up to date turn by turn it equals one made afresh, it treats all agents but
+ * the asker alike, and it tells what it may and nothing else. */
 #include "engine/control.h"
 #include "kernels/env.h"
 #include "tests/random_tasks.h"
 
-enum { N = SYN_AGENTS_MAX, R = SYN_ROWS_MAX, A = SYN_ACTIONS_MAX, RECORDS = 3, PIECES = 9, ENVS = 5 };
+enum {
+    N = SYN_AGENTS_MAX,
+    R = SYN_ROWS_MAX,
+    A = SYN_ACTIONS_MAX,
+    RECORDS = 3,
+    PIECES = 9,
+    ENVS = 5
+};
 
 typedef struct world {
     syn_ctx ctx;
@@ -49,7 +56,8 @@ static int legal_draw(const syn_env *e, syn_rng *rng)
     return n ? legal[syn_rng_below(rng, (uint32_t)n)] : A - 2;
 }
 
-/* The state after an opening and some random turns; whoever looks at it, looks at it for the first time. */
+/* The state after an opening and some random turns; whoever looks at it, looks at it for the first
+ * time. */
 static syn_env state_after(const world *w, int turns, uint64_t number)
 {
     float rank[N * R];
@@ -82,7 +90,8 @@ static void look_make(world *w, look *l, const syn_tasks *tasks, const syn_env *
     assert_ok(syn_observer_init(&w->ctx, &l->o, 1, central));
     assert_ok(syn_observation_alloc(&w->ctx, &l->x, 1));
     assert_ok(syn_observe_turn(&w->ctx, &l->o, &w->p, tasks, e, &l->x));
-    assert_ok(syn_control_forward(&w->ctx, &w->c, 1, 1, &l->x, h, c, NULL, l->logit, &l->value, h, c));
+    assert_ok(
+        syn_control_forward(&w->ctx, &w->c, 1, 1, &l->x, h, c, NULL, l->logit, &l->value, h, c));
 }
 
 static void look_free(world *w, look *l)
@@ -200,10 +209,12 @@ static void views_assert_equal(const syn_observer *a, const syn_observer *b, con
             int64_t p = syn_lowest(left);
             assert_memory_equal(a->all + (e * R + p) * SYN_DV, b->all + (e * R + p) * SYN_DV,
                                 sizeof(real) * SYN_DV);
-            assert_true(!a->central || fabs((double)(a->rel[e * R + p] - b->rel[e * R + p])) < 1e-5);
+            assert_true(!a->central ||
+                        fabs((double)(a->rel[e * R + p] - b->rel[e * R + p])) < 1e-5);
             for (int i = 0; i < envs[e].agents; i++) {
                 int64_t at = (e * N + i) * R + p;
-                assert_memory_equal(a->own + at * SYN_DV, b->own + at * SYN_DV, sizeof(real) * SYN_DV);
+                assert_memory_equal(a->own + at * SYN_DV, b->own + at * SYN_DV,
+                                    sizeof(real) * SYN_DV);
                 assert_true(fabsf(a->rank[at] - b->rank[at]) < 1e-5f);
             }
         }
@@ -292,8 +303,8 @@ static void play_and_compare(world *w, bool central, int turns)
             if (syn_rng_below(&rng, 8) == 0) action[e] = A - 1;
             if (syn_rng_below(&rng, 16) == 0) action[e] = (int32_t)syn_rng_below(&rng, A); /* any */
         }
-        assert_ok(syn_env_step_batch(&w->ctx, ENVS, envs, &w->cfg, &src, action, o.rank, reward, done,
-                                     tally, next, ENVS));
+        assert_ok(syn_env_step_batch(&w->ctx, ENVS, envs, &w->cfg, &src, action, o.rank, reward,
+                                     done, tally, next, ENVS));
     }
     assert_true(tally[0].episodes > 1 && tally[ENVS - 1].episodes > 1);
     syn_observation_free(&w->ctx, &x);
@@ -424,7 +435,8 @@ static void without_the_central_view_it_is_not_read(void **state)
 
 /* ---- What is in it ---- */
 
-/* The message vector of a turn that took `kind`, from agent 1 towards agent 2 where it has two ends. */
+/* The message vector of a turn that took `kind`, from agent 1 towards agent 2 where it has two
+ * ends. */
 static void message_after(world *w, int kind, look *l, syn_env *e)
 {
     float rank[N * R] = {0};
@@ -497,13 +509,15 @@ static void the_features_of_a_pair_are_those_of_the_piece_that_would_move(void *
                     if (i == j) continue;
                     const real *x = l.x.pair_x + ((kind * N + i) * N + j) * SYN_PAIR_X;
                     const int p = syn_env_piece(&e, kind, i, j, l.o.rank);
-                    const int receiver = kind == SYN_SEND ? j : i, sender = kind == SYN_SEND ? i : j;
+                    const int receiver = kind == SYN_SEND ? j : i,
+                              sender = kind == SYN_SEND ? i : j;
                     assert_true(x[0] == l.o.link[receiver * N + sender]);
                     assert_true(x[1] == l.o.gap[receiver] && x[2] == l.o.gap[sender]);
                     assert_int_equal(p >= 0, l.x.mask[syn_action_index(kind, i, j)]);
                     for (int k = 0; k < SYN_DQ; k++)
-                        assert_true(x[14 + k] ==
-                                    (p < 0 ? 0 : w->tasks.quest[e.task * SYN_TASK_QUEST + p * SYN_DQ + k]));
+                        assert_true(
+                            x[14 + k] ==
+                            (p < 0 ? 0 : w->tasks.quest[e.task * SYN_TASK_QUEST + p * SYN_DQ + k]));
                     for (int k = 0; k < SYN_DV; k++)
                         assert_true(x[14 + SYN_DQ + k] ==
                                     (p < 0 ? 0 : l.o.own[(i * R + p) * SYN_DV + k]));

@@ -1,5 +1,5 @@
-/* What is said of a piece against the question and against another piece, on texts short enough to be
- * counted by hand. */
+/* What is said of a piece against the question and against another piece, on texts short enough to
+ * be counted by hand. */
 #include "tests/tokens.h"
 
 #include "kernels/base/rng.h"
@@ -42,8 +42,14 @@ static void build(const char *question, const syn_piece_text *piece, int rows, b
     assert_ok(syn_task_build(idf, table, t, n, piece, rows, titles, quest, pair, e, q));
 }
 
-static double of_question(int row, int column) { return (double)quest[row * SYN_DQ + column]; }
-static double of_pair(int channel, int a, int b) { return (double)pair[(channel * R + a) * R + b]; }
+static double of_question(int row, int column)
+{
+    return (double)quest[row * SYN_DQ + column];
+}
+static double of_pair(int channel, int a, int b)
+{
+    return (double)pair[(channel * R + a) * R + b];
+}
 
 #define assert_near(x, expected)                                                                   \
     do {                                                                                           \
@@ -58,7 +64,8 @@ static void idf_of_a_small_world(void)
     idf_set(idf, "which river flows through the city where was born in of is a and", 1);
 }
 
-static const char *const QUESTION = "Which river flows through the city where Marie Curie was born in 1867?";
+static const char *const QUESTION =
+    "Which river flows through the city where Marie Curie was born in 1867?";
 
 /* ---- Against the question ---- */
 
@@ -89,24 +96,25 @@ static void titles_are_found_in_the_question_whole_or_without_their_last_part(vo
 {
     idf_of_a_small_world();
     syn_piece_text piece[] = {
-        piece_of("Marie Curie", "x"),             piece_of("Marie Curie (physicist)", "x"),
-        piece_of("Warsaw", "x"),                  piece_of("Marie Curie Station", "x"),
-        piece_of("Curie (film)", "x"),            piece_of("The", "x"),
+        piece_of("Marie Curie", "x"),  piece_of("Marie Curie (physicist)", "x"),
+        piece_of("Warsaw", "x"),       piece_of("Marie Curie Station", "x"),
+        piece_of("Curie (film)", "x"), piece_of("The", "x"),
         piece_of("marie curie", "x"),
     };
     build(QUESTION, piece, 7, true);
     assert_near(of_question(0, SYN_Q_TITLE_IN), 1);
     assert_near(of_question(1, SYN_Q_TITLE_IN), 0.8);
     assert_near(of_question(2, SYN_Q_TITLE_IN), 0);
-    assert_near(of_question(3, SYN_Q_TITLE_IN), 0);  /* its last word is not set apart */
-    assert_near(of_question(4, SYN_Q_TITLE_IN), 0);  /* one word alone is too common */
-    assert_near(of_question(5, SYN_Q_TITLE_IN), 0);  /* no content word */
-    assert_near(of_question(6, SYN_Q_TITLE_IN), 1);  /* whatever the letters' case */
+    assert_near(of_question(3, SYN_Q_TITLE_IN), 0); /* its last word is not set apart */
+    assert_near(of_question(4, SYN_Q_TITLE_IN), 0); /* one word alone is too common */
+    assert_near(of_question(5, SYN_Q_TITLE_IN), 0); /* no content word */
+    assert_near(of_question(6, SYN_Q_TITLE_IN), 1); /* whatever the letters' case */
     assert_near(of_question(0, SYN_Q_TITLE_SHARE), 1);
     assert_near(of_question(1, SYN_Q_TITLE_SHARE), 10.0 / 15);
     assert_near(of_question(2, SYN_Q_TITLE_SHARE), 0);
     assert_near(of_question(4, SYN_Q_TITLE_SHARE), 0.5);
-    assert_near(of_question(0, SYN_Q_TITLE_COVER), 1); /* capitalised: marie, curie; "which" has little idf */
+    assert_near(of_question(0, SYN_Q_TITLE_COVER),
+                1); /* capitalised: marie, curie; "which" has little idf */
     assert_near(of_question(4, SYN_Q_TITLE_COVER), 0.5);
     assert_near(of_question(0, SYN_Q_TITLED), 1);
 }
@@ -114,9 +122,9 @@ static void titles_are_found_in_the_question_whole_or_without_their_last_part(vo
 static void capitals_pairs_and_numbers_are_shared_with_the_question(void **state)
 {
     idf_of_a_small_world();
-    syn_piece_text piece[] = {
-        piece_of("", "Marie Curie was born in 1867"), piece_of("", "the river where curie flows in 1903"),
-        piece_of("", "Marie, Curie"),                 piece_of("", "born in the city")};
+    syn_piece_text piece[] = {piece_of("", "Marie Curie was born in 1867"),
+                              piece_of("", "the river where curie flows in 1903"),
+                              piece_of("", "Marie, Curie"), piece_of("", "born in the city")};
     build(QUESTION, piece, 4, true);
     assert_near(of_question(0, SYN_Q_CAPITAL), 1);
     assert_near(of_question(1, SYN_Q_CAPITAL), 0.5); /* capitals of the question, in any case */
@@ -177,7 +185,8 @@ static void shared_capitals_and_pairs_leave_out_those_of_the_question(void **sta
         piece_of("", "Lord Kelvin Glasgow hall"),
     };
     build(QUESTION, piece, 6, true);
-    assert_near(of_pair(SYN_PAIR_CAPITAL, 0, 1), 15.0 / 23); /* lord, kelvin, glasgow; marie, curie not */
+    assert_near(of_pair(SYN_PAIR_CAPITAL, 0, 1),
+                15.0 / 23); /* lord, kelvin, glasgow; marie, curie not */
     assert_near(of_pair(SYN_PAIR_CAPITAL, 1, 0), 15.0 / 23);
     assert_near(of_pair(SYN_PAIR_CAPITAL, 0, 2), 0);
     assert_near(of_pair(SYN_PAIR_CAPITAL, 0, 3), 5.0 / 13);

@@ -132,7 +132,8 @@ static void ten_thousand_random_episodes_equal_the_slow_reference(void **state)
         syn_env_config cfg = SYN_ENV_CONFIG_DEFAULT;
         int pieces = n % 16 == 0 ? 28 : 2 + (int)syn_rng_below(&rng, 11);
         int gold_max = pieces - 1 < 4 ? pieces - 1 : 4;
-        syn_task_info info = task_make(&rng, pieces, 1 + (int)syn_rng_below(&rng, (uint32_t)gold_max));
+        syn_task_info info =
+            task_make(&rng, pieces, 1 + (int)syn_rng_below(&rng, (uint32_t)gold_max));
         cfg.goal = n & 1 ? SYN_GOAL_CONSENSUS : SYN_GOAL_ASKER;
         cfg.read_limit = n & 2 ? 2 : 0;
         cfg.gamma = n & 4 ? 0.99f : 0;
@@ -270,7 +271,8 @@ static void strata_and_team_sizes_have_their_shares(void **state)
         for (int k = 0; k < 3; k++)
             assert_true(share[goal][k] == 0 ? strata[k] == 0
                                             : near_share(strata[k], EPISODES, share[goal][k]));
-        for (int n = 2; n <= SYN_AGENTS_MAX; n++) assert_true(near_share(agents[n], EPISODES, 1.0 / 9));
+        for (int n = 2; n <= SYN_AGENTS_MAX; n++)
+            assert_true(near_share(agents[n], EPISODES, 1.0 / 9));
     }
 }
 

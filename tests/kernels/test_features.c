@@ -28,8 +28,10 @@ static tasks tasks_create(int threads)
             if (task % 2) *cosine = (real)(int)(*cosine * 4) / 4;
             for (int c = 0; c < SYN_PAIR_CHANNELS; c++) pair[(c * R + a) * R + a] = 0;
             for (int b = 0; b < R; b++) {
-                pair[(SYN_PAIR_MENTION_T * R + b) * R + a] = pair[(SYN_PAIR_MENTION * R + a) * R + b];
-                pair[(SYN_PAIR_PARTIAL_T * R + b) * R + a] = pair[(SYN_PAIR_PARTIAL * R + a) * R + b];
+                pair[(SYN_PAIR_MENTION_T * R + b) * R + a] =
+                    pair[(SYN_PAIR_MENTION * R + a) * R + b];
+                pair[(SYN_PAIR_PARTIAL_T * R + b) * R + a] =
+                    pair[(SYN_PAIR_PARTIAL * R + a) * R + b];
             }
         }
     }
@@ -73,19 +75,49 @@ static int best_of(const scene *s)
 }
 
 typedef double (*weight_of)(const scene *s, int other);
-static double weight_one(const scene *s, int other) { return 1; }
-static double weight_cosine(const scene *s, int other) { return quest_of(s, other, SYN_Q_COSINE); }
-static double weight_titled(const scene *s, int other) { return quest_of(s, other, SYN_Q_TITLE_IN); }
+static double weight_one(const scene *s, int other)
+{
+    return 1;
+}
+static double weight_cosine(const scene *s, int other)
+{
+    return quest_of(s, other, SYN_Q_COSINE);
+}
+static double weight_titled(const scene *s, int other)
+{
+    return quest_of(s, other, SYN_Q_TITLE_IN);
+}
 
 /* How another piece o stands to p: p mentions it, it mentions p, ... */
 typedef double (*tie_of)(const scene *s, int o);
-static double tie_mentions(const scene *s, int o) { return pair_of(s, SYN_PAIR_MENTION, s->p, o); }
-static double tie_mentioned(const scene *s, int o) { return pair_of(s, SYN_PAIR_MENTION, o, s->p); }
-static double tie_partial(const scene *s, int o) { return pair_of(s, SYN_PAIR_PARTIAL, s->p, o); }
-static double tie_partial_by(const scene *s, int o) { return pair_of(s, SYN_PAIR_PARTIAL, o, s->p); }
-static double tie_capital(const scene *s, int o) { return pair_of(s, SYN_PAIR_CAPITAL, s->p, o); }
-static double tie_span(const scene *s, int o) { return pair_of(s, SYN_PAIR_SPAN, s->p, o); }
-static double tie_cosine(const scene *s, int o) { return pair_of(s, SYN_PAIR_COSINE, s->p, o); }
+static double tie_mentions(const scene *s, int o)
+{
+    return pair_of(s, SYN_PAIR_MENTION, s->p, o);
+}
+static double tie_mentioned(const scene *s, int o)
+{
+    return pair_of(s, SYN_PAIR_MENTION, o, s->p);
+}
+static double tie_partial(const scene *s, int o)
+{
+    return pair_of(s, SYN_PAIR_PARTIAL, s->p, o);
+}
+static double tie_partial_by(const scene *s, int o)
+{
+    return pair_of(s, SYN_PAIR_PARTIAL, o, s->p);
+}
+static double tie_capital(const scene *s, int o)
+{
+    return pair_of(s, SYN_PAIR_CAPITAL, s->p, o);
+}
+static double tie_span(const scene *s, int o)
+{
+    return pair_of(s, SYN_PAIR_SPAN, s->p, o);
+}
+static double tie_cosine(const scene *s, int o)
+{
+    return pair_of(s, SYN_PAIR_COSINE, s->p, o);
+}
 
 static double largest(const scene *s, tie_of tie, weight_of weight)
 {
@@ -119,40 +151,43 @@ static void reference(const scene *s, double *f)
     const double best_cosine = best < 0 ? 0 : quest_of(s, best, SYN_Q_COSINE);
     double mean = 0;
     for (int k = 0; k < s->count; k++) mean += quest_of(s, s->other[k], SYN_Q_COSINE) / s->count;
-    const double all[SYN_DV] = {
-        largest(s, tie_mentioned, weight_one),
-        total(s, tie_mentioned, weight_cosine),
-        largest(s, tie_mentioned, weight_titled),
-        largest(s, tie_mentions, weight_one),
-        total(s, tie_mentions, weight_cosine),
-        largest(s, tie_mentions, weight_titled),
-        total(s, tie_mentions, weight_one) / 4,
-        total(s, tie_mentioned, weight_one) / 4,
-        largest(s, tie_partial_by, weight_one),
-        largest(s, tie_partial_by, weight_cosine),
-        largest(s, tie_partial, weight_one),
-        largest(s, tie_partial, weight_cosine),
-        largest(s, tie_capital, weight_one),
-        largest(s, tie_capital, weight_cosine),
-        best < 0 ? 0 : tie_capital(s, best),
-        largest(s, tie_span, weight_one),
-        largest(s, tie_span, weight_cosine),
-        best < 0 ? quest_of(s, s->p, SYN_Q_COVERAGE) : pair_of(s, SYN_PAIR_COVER, s->p, best),
-        best < 0 ? 0 : pair_of(s, SYN_PAIR_COVER, best, s->p),
-        covered_together(s),
-        largest(s, tie_cosine, weight_one),
-        best < 0 ? 0 : tie_cosine(s, best),
-        cosine >= best_cosine,
-        cosine - mean,
-        cosine - best_cosine,
-        log(1.0 + s->count) / 3};
+    const double all[SYN_DV] = {largest(s, tie_mentioned, weight_one),
+                                total(s, tie_mentioned, weight_cosine),
+                                largest(s, tie_mentioned, weight_titled),
+                                largest(s, tie_mentions, weight_one),
+                                total(s, tie_mentions, weight_cosine),
+                                largest(s, tie_mentions, weight_titled),
+                                total(s, tie_mentions, weight_one) / 4,
+                                total(s, tie_mentioned, weight_one) / 4,
+                                largest(s, tie_partial_by, weight_one),
+                                largest(s, tie_partial_by, weight_cosine),
+                                largest(s, tie_partial, weight_one),
+                                largest(s, tie_partial, weight_cosine),
+                                largest(s, tie_capital, weight_one),
+                                largest(s, tie_capital, weight_cosine),
+                                best < 0 ? 0 : tie_capital(s, best),
+                                largest(s, tie_span, weight_one),
+                                largest(s, tie_span, weight_cosine),
+                                best < 0 ? quest_of(s, s->p, SYN_Q_COVERAGE)
+                                         : pair_of(s, SYN_PAIR_COVER, s->p, best),
+                                best < 0 ? 0 : pair_of(s, SYN_PAIR_COVER, best, s->p),
+                                covered_together(s),
+                                largest(s, tie_cosine, weight_one),
+                                best < 0 ? 0 : tie_cosine(s, best),
+                                cosine >= best_cosine,
+                                cosine - mean,
+                                cosine - best_cosine,
+                                log(1.0 + s->count) / 3};
     memcpy(f, all, sizeof all);
 }
 
 static scene scene_make(const tasks *t, int task, uint32_t view, int p)
 {
-    scene s = {t->quest + (int64_t)task * SYN_TASK_QUEST, t->pair + (int64_t)task * SYN_TASK_PAIR,
-               p, 0, {0}};
+    scene s = {t->quest + (int64_t)task * SYN_TASK_QUEST,
+               t->pair + (int64_t)task * SYN_TASK_PAIR,
+               p,
+               0,
+               {0}};
     for (int o = 0; o < R; o++)
         if ((view >> o & 1) && o != p) s.other[s.count++] = o;
     return s;

@@ -1,0 +1,71 @@
+#include "benchmarks/timing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kernels/base/progress.h"
+
+enum { RUNS_MAX = 20000, WARM_UP_RUNS = 3 };
+#define SECONDS_PER_ROW 1.0
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+syn_status syn_bench_measure(syn_status (*work)(void *user), void *user, int runs_min, syn_bench_row *row)
+{
+    double *times = malloc(sizeof *times * RUNS_MAX);
+    if (!times) return syn_fail(SYN_ERR_MEMORY, "out of memory for the times of a benchmark");
+    syn_status st = SYN_OK;
+    double begun = 0;
+    for (int i = -WARM_UP_RUNS; i < RUNS_MAX; i++) {
+        double before = syn_clock_s();
+        if (i == 0) begun = before;
+        SYN_TRY(work(user));
+        if (i < 0) continue;
+        times[i] = syn_clock_s() - before;
+        row->runs = i + 1;
+        if (row->runs >= runs_min && before - begun > SECONDS_PER_ROW) break;
+    }
+    qsort(times, (size_t)row->runs, sizeof *times, compare);
+    row->p50_s = times[row->runs / 2];
+    row->p99_s = times[(row->runs * 99 - 1) / 100];
+done:
+    free(times);
+    return st;
+}
+
+static void print_json(const char *bench, const syn_bench_row *rows, int count, int threads, double peak)
+{
+    printf("{\"bench\": \"%s\", \"device\": \"cpu\", \"threads\": %d, \"rows\": [", bench, threads);
+    for (int i = 0; i < count; i++) {
+        const syn_bench_row *r = &rows[i];
+        printf("%s\n  {\"name\": \"%s\", \"p50_us\": %.3f, \"p99_us\": %.3f", i ? "," : "", r->name,
+               r->p50_s * 1e6, r->p99_s * 1e6);
+        if (r->flops > 0) printf(", \"gflops\": %.2f", r->flops / r->p50_s * 1e-9);
+        if (r->flops > 0 && peak > 0) printf(", \"gemm_share\": %.4f", r->flops / r->p50_s / peak);
+        if (r->steps > 0) printf(", \"steps_per_s\": %.1f", r->steps / r->p50_s);
+        printf(", \"runs\": %d}", r->runs);
+    }
+    printf("\n]}\n");
+}
+
+void syn_bench_print(const char *bench, const syn_bench_row *rows, int count, int threads, double peak,
+                     bool json)
+{
+    if (json) {
+        print_json(bench, rows, count, threads, peak);
+        return;
+    }
+    printf("%-42s %12s %12s %14s   (%d threads)\n", bench, "p50 us", "p99 us", "rate", threads);
+    for (int i = 0; i < count; i++) {
+        const syn_bench_row *r = &rows[i];
+        printf("%-42s %12.1f %12.1f", r->name, r->p50_s * 1e6, r->p99_s * 1e6);
+        if (r->flops > 0) printf(" %7.1f GFLOP/s", r->flops / r->p50_s * 1e-9);
+        if (r->flops > 0 && peak > 0) printf(" %4.0f%% of gemm", 100 * r->flops / r->p50_s / peak);
+        if (r->steps > 0) printf(" %12.0f steps/s", r->steps / r->p50_s);
+        putchar('\n');
+    }
+}

@@ -1,0 +1,415 @@
+/* From records to tasks: which records, which pieces stand in, and that nothing else matters. */
+#include "tests/trainer/memory_dataset.h"
+#include "trainer/corpus.h"
+
+enum { R = SYN_ROWS_MAX };
+
+static syn_ctx ctx;
+static syn_idf *idf;
+static real *table;
+
+static int setup(void **state)
+{
+    idf = calloc(1, sizeof *idf);
+    table = calloc((size_t)SYN_VOCABULARY * SYN_DE, sizeof *table);
+    if (!idf || !table) return -1;
+    syn_embedding_init(table, 1);
+    return syn_ctx_init(&ctx, SYN_DEVICE_CPU, 1) == SYN_OK ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    free(idf);
+    free(table);
+    syn_ctx_free(&ctx);
+    return 0;
+}
+
+static void corpus_build(syn_corpus *c, const syn_dataset *ds, int pieces)
+{
+    assert_ok(syn_corpus_idf(ds, NULL, idf));
+    assert_ok(syn_corpus_build(&ctx, c, ds, NULL, NULL, idf, table, pieces));
+}
+
+/* ---- Which piece stands in which row: a piece is known by its embedding ---- */
+
+static syn_piece_text text_of(const syn_dataset *ds, const syn_piece *p)
+{
+    return (syn_piece_text){ds->tokens + p->title_at, ds->tokens + p->body_at, p->title_count,
+                            p->body_count, p->claim != 0};
+}
+
+/* e (pieces, SYN_DE) of every piece; free() it. */
+static real *embeddings(const syn_dataset *ds)
+{
+    real *all = calloc((size_t)ds->piece_count * SYN_DE, sizeof *all);
+    real *quest = calloc(SYN_TASK_QUEST, sizeof *quest),
+         *pair = calloc(SYN_TASK_PAIR, sizeof *pair);
+    real *e = calloc(R * SYN_DE, sizeof *e), q[SYN_DE];
+    assert_true(all && quest && pair && e);
+    for (int64_t p = 0; p < ds->piece_count; p++) {
+        syn_piece_text t = text_of(ds, &ds->pieces[p]);
+        assert_ok(syn_task_build(idf, table, NULL, 0, &t, 1, true, quest, pair, e, q));
+        memcpy(all + p * SYN_DE, e, sizeof(real) * SYN_DE);
+    }
+    free(quest);
+    free(pair);
+    free(e);
+    return all;
+}
+
+/* The piece of the data set in a row of record r of the corpus. */
+static int64_t piece_in_row(const syn_corpus *c, const real *all, int64_t pieces, int64_t r,
+                            int row)
+{
+    const real *e = c->tasks.e + (2 * r * R + row) * SYN_DE;
+    for (int64_t p = 0; p < pieces; p++)
+        if (memcmp(e, all + p * SYN_DE, sizeof(real) * SYN_DE) == 0) return p;
+    fail_msg("row %d of record %lld is no piece of the data set", row, (long long)r);
+    return -1;
+}
+
+static int64_t record_of_piece(const syn_dataset *ds, int64_t p)
+{
+    for (int64_t r = 0; r < ds->record_count; r++) {
+        const syn_record *rec = &ds->records[r];
+        if (p >= rec->piece_first && p < rec->piece_first + rec->piece_count) return r;
+    }
+    return -1;
+}
+
+/* May piece p stand in record rec, as the rules say? */
+static bool may_stand(const syn_dataset *ds, int64_t rec, int64_t p)
+{
+    const syn_record *r = &ds->records[rec], *other = &ds->records[record_of_piece(ds, p)];
+    if (other == r || other->id_key == r->id_key || other->question_key == r->question_key)
+        return false;
+    if (ds->pieces[p].claim) return false;
+    for (int k = 0; k < r->piece_count; k++) {
+        uint64_t title = syn_record_piece(ds, r, k)->title_key;
+        if (title && title == ds->pieces[p].title_key) return false;
+    }
+    return true;
+}
+
+/* The rows of one record: its own pieces in their order, then others that may stand there, none
+ * twice. */
+static void rows_check(const syn_corpus *c, const syn_dataset *ds, const real *all, int64_t r,
+                       int64_t *in)
+{
+    const int64_t index = c->record[r];
+    const syn_record *rec = &ds->records[index];
+    const syn_task_info *info = &c->tasks.info[2 * r];
+    const int rows = info->pieces + SYN_FOREIGN_ROWS;
+    uint32_t gold = 0, claims = 0;
+    for (int row = 0; row < rows; row++) {
+        in[row] = piece_in_row(c, all, ds->piece_count, r, row);
+        if (row < rec->piece_count) {
+            assert_int_equal(in[row], rec->piece_first + row);
+            gold |= (uint32_t)(ds->pieces[in[row]].gold != 0) << row;
+            claims |= (uint32_t)(ds->pieces[in[row]].claim != 0) << row;
+            continue;
+        }
+        assert_true(may_stand(ds, index, in[row]));
+        for (int k = 0; k < row; k++) {
+            uint64_t title = ds->pieces[in[row]].title_key;
+            assert_int_not_equal(in[row], in[k]);
+            assert_true(title == 0 || title != ds->pieces[in[k]].title_key);
+        }
+    }
+    assert_int_equal(info->gold, gold);
+    assert_int_equal(info->claims, claims);
+    for (int row = rows; row < R; row++)
+        for (int d = 0; d < SYN_DE; d++)
+            assert_true(c->tasks.e[(2 * r * R + row) * SYN_DE + d] == 0);
+}
+
+static void terms_of_piece(const syn_dataset *ds, int64_t p, syn_terms *t)
+{
+    syn_piece_text x = text_of(ds, &ds->pieces[p]);
+    syn_terms_make(t, idf, x.title, x.title_count, x.body, x.body_count);
+}
+
+/* No piece that was left out is nearer to the question than one that was taken. */
+static void nearest_check(const syn_corpus *c, const syn_dataset *ds, int64_t r, const int64_t *in)
+{
+    static syn_terms q, t;
+    const syn_record *rec = &ds->records[c->record[r]];
+    const int rows = c->tasks.info[2 * r].pieces + SYN_FOREIGN_ROWS;
+    double farthest = 1, nearest = 0;
+    syn_terms_make(&q, idf, NULL, 0, ds->tokens + rec->question_at, rec->question_count);
+    for (int64_t p = 0; p < ds->piece_count; p++) {
+        bool taken = false;
+        for (int row = 0; row < rows; row++) taken |= in[row] == p;
+        if (!may_stand(ds, c->record[r], p)) continue;
+        terms_of_piece(ds, p, &t);
+        double cosine = (double)syn_terms_cosine(&q, &t);
+        if (taken)
+            farthest = fmin(farthest, cosine);
+        else
+            nearest = fmax(nearest, cosine);
+    }
+    if (!(nearest <= farthest + 1e-5))
+        fail_msg("record %lld: a piece of cosine %.4f was taken, one of %.4f was not", (long long)r,
+                 farthest, nearest);
+}
+
+static void all_check(const syn_dataset *ds, int pieces)
+{
+    syn_corpus c;
+    int64_t in[R];
+    corpus_build(&c, ds, pieces);
+    real *all = embeddings(ds);
+    for (int64_t r = 0; r < c.records; r++) {
+        const syn_record *rec = &ds->records[c.record[r]];
+        assert_int_equal(c.tasks.info[2 * r].pieces,
+                         pieces > rec->piece_count ? pieces : rec->piece_count);
+        rows_check(&c, ds, all, r, in);
+        nearest_check(&c, ds, r, in);
+    }
+    free(all);
+    syn_corpus_free(&ctx, &c);
+}
+
+/* ---- Tests ---- */
+
+static void foreign_rows_are_the_nearest_pieces_that_may_stand_there(void **state)
+{
+    syn_dataset ds;
+    dataset_begin(&ds);
+    random_records(&ds, 30, 10, 2, true);
+    all_check(&ds, 0);
+    syn_dataset_free(&ds);
+}
+
+static void records_are_filled_with_further_pieces_of_the_same_kind(void **state)
+{
+    syn_dataset ds;
+    dataset_begin(&ds);
+    random_records(&ds, 14, 5, 2, true);
+    random_records(&ds, 3, 14, 3, true); /* larger already */
+    all_check(&ds, 12);
+    all_check(&ds, SYN_PIECES_OWN_MAX);
+    syn_dataset_free(&ds);
+}
+
+/* The same question again, the same title elsewhere, claims: near, and yet never foreign. */
+static void a_piece_of_the_same_question_or_title_and_a_claim_never_stand_in(void **state)
+{
+    syn_dataset ds;
+    dataset_begin(&ds);
+    for (int n = 0; n < 6; n++) {
+        char id[16], text[80];
+        snprintf(id, sizeof id, "q%d", n);
+        dataset_record(&ds, id, n < 3 ? "Where is the blue lagoon" : "Who built the blue lagoon");
+        for (int p = 0; p < 8; p++) {
+            char title[32];
+            snprintf(title, sizeof title, p < 2 ? "Blue lagoon %d" : "Place %d of %d", p, n);
+            snprintf(text, sizeof text, "the blue lagoon lies near town%d by hill%d", n, p);
+            dataset_piece(&ds, title, text, p == 7)->claim = p == 3;
+        }
+    }
+    all_check(&ds, 0);
+    syn_dataset_free(&ds);
+}
+
+static void pieces_without_titles_may_stand_in_too(void **state)
+{
+    syn_dataset ds;
+    dataset_begin(&ds);
+    random_records(&ds, 6, 6, 2, false);
+    all_check(&ds, 0);
+    syn_dataset_free(&ds);
+}
+
+static void records_that_leave_nothing_to_choose_are_skipped(void **state)
+{
+    syn_dataset ds;
+    syn_corpus c;
+    dataset_begin(&ds);
+    random_records(&ds, 3, 6, 2, true);
+    random_records(&ds, 1, 4, 4, true); /* 3: all gold */
+    random_records(&ds, 2, 6, 2, true);
+    ds.records[4].answerable = 0;
+    corpus_build(&c, &ds, 0);
+    const int64_t expected[] = {0, 1, 2, 5};
+    assert_int_equal(c.records, 4);
+    assert_int_equal(c.tasks.count, 8);
+    assert_memory_equal(c.record, expected, sizeof expected);
+    syn_corpus_free(&ctx, &c);
+    syn_dataset_free(&ds);
+}
+
+static void every_record_is_there_with_and_without_its_titles(void **state)
+{
+    syn_dataset ds;
+    syn_corpus c;
+    dataset_begin(&ds);
+    random_records(&ds, 6, 7, 2, true);
+    corpus_build(&c, &ds, 0);
+    for (int64_t r = 0; r < c.records; r++) {
+        const syn_task_info *a = &c.tasks.info[2 * r], *b = &c.tasks.info[2 * r + 1];
+        assert_memory_equal(a, b, sizeof *a);
+        for (int row = 0; row < a->pieces + SYN_FOREIGN_ROWS; row++) {
+            const real *with = c.tasks.quest + 2 * r * SYN_TASK_QUEST + row * SYN_DQ;
+            assert_true(with[SYN_Q_TITLED] == 1);
+            assert_true(with[SYN_TASK_QUEST + SYN_Q_TITLED] == 0);
+        }
+    }
+    syn_corpus_free(&ctx, &c);
+    syn_dataset_free(&ds);
+}
+
+static void the_number_of_threads_changes_nothing(void **state)
+{
+    syn_dataset ds;
+    syn_corpus one, two;
+    syn_ctx threads;
+    dataset_begin(&ds);
+    random_records(&ds, 70, 6, 2, true);
+    corpus_build(&one, &ds, 9);
+    assert_ok(syn_ctx_init(&threads, SYN_DEVICE_CPU, 2));
+    assert_ok(syn_corpus_build(&threads, &two, &ds, NULL, NULL, idf, table, 9));
+    const size_t n = (size_t)one.tasks.count;
+    assert_int_equal(n, two.tasks.count);
+    assert_memory_equal(one.tasks.info, two.tasks.info, n * sizeof *one.tasks.info);
+    assert_memory_equal(one.tasks.quest, two.tasks.quest, n * SYN_TASK_QUEST * sizeof(real));
+    assert_memory_equal(one.tasks.pair, two.tasks.pair, n * SYN_TASK_PAIR * sizeof(real));
+    assert_memory_equal(one.tasks.e, two.tasks.e, n * R * SYN_DE * sizeof(real));
+    assert_memory_equal(one.tasks.q, two.tasks.q, n * SYN_DE * sizeof(real));
+    syn_corpus_free(&ctx, &one);
+    syn_corpus_free(&threads, &two);
+    syn_ctx_free(&threads);
+    syn_dataset_free(&ds);
+}
+
+static void records_and_foreign_pieces_come_from_those_that_are_marked(void **state)
+{
+    syn_dataset ds;
+    syn_corpus c;
+    uint8_t use[20] = {0}, pool[20] = {0};
+    dataset_begin(&ds);
+    random_records(&ds, 20, 6, 2, true);
+    for (int r = 0; r < 20; r++) {
+        use[r] = r % 4 == 0;
+        pool[r] = r % 4 == 1;
+    }
+    assert_ok(syn_corpus_idf(&ds, NULL, idf));
+    assert_ok(syn_corpus_build(&ctx, &c, &ds, use, pool, idf, table, 0));
+    assert_int_equal(c.records, 5);
+    real *all = embeddings(&ds);
+    for (int64_t r = 0; r < c.records; r++) {
+        assert_int_equal(c.record[r], 4 * r);
+        for (int row = 6; row < 6 + SYN_FOREIGN_ROWS; row++)
+            assert_int_equal(
+                record_of_piece(&ds, piece_in_row(&c, all, ds.piece_count, r, row)) % 4, 1);
+    }
+    free(all);
+    syn_corpus_free(&ctx, &c);
+    syn_dataset_free(&ds);
+}
+
+/* What a corpus says about a record does not depend on how many others come before it. */
+static void a_record_is_prepared_alike_wherever_it_stands(void **state)
+{
+    syn_dataset ds;
+    syn_corpus all, some;
+    uint8_t use[12] = {0};
+    dataset_begin(&ds);
+    random_records(&ds, 12, 6, 2, true);
+    use[7] = use[9] = 1;
+    corpus_build(&all, &ds, 8);
+    assert_ok(syn_corpus_build(&ctx, &some, &ds, use, NULL, idf, table, 8));
+    assert_memory_equal(some.tasks.e, all.tasks.e + 14 * R * SYN_DE, 2 * R * SYN_DE * sizeof(real));
+    assert_memory_equal(some.tasks.pair, all.tasks.pair + 14 * SYN_TASK_PAIR,
+                        2 * SYN_TASK_PAIR * sizeof(real));
+    syn_corpus_free(&ctx, &all);
+    syn_corpus_free(&ctx, &some);
+    syn_dataset_free(&ds);
+}
+
+static void idf_is_counted_over_the_marked_records(void **state)
+{
+    syn_dataset ds;
+    const uint8_t use[] = {1, 0};
+    size_t n;
+    uint32_t word;
+    dataset_begin(&ds);
+    dataset_record(&ds, "a", "question");
+    dataset_piece(&ds, "Lagoon", "the lagoon", true);
+    dataset_piece(&ds, "Other", "text", false);
+    dataset_record(&ds, "b", "question");
+    dataset_piece(&ds, "Lagoon", "the lagoon", true);
+    syn_text_tokenise("lagoon", 6, &word, 1, &n);
+    assert_ok(syn_corpus_idf(&ds, use, idf));
+    assert_true(fabsf(syn_idf_of(idf, word) - logf(3 / 1.5f)) < 1e-6f);
+    assert_ok(syn_corpus_idf(&ds, NULL, idf));
+    assert_true(fabsf(syn_idf_of(idf, word) - logf(4 / 2.5f)) < 1e-6f);
+    syn_dataset_free(&ds);
+}
+
+static void too_few_records_and_impossible_sizes_are_refused(void **state)
+{
+    syn_dataset ds;
+    syn_corpus c;
+    uint8_t pool[3] = {1, 0, 0};
+    dataset_begin(&ds);
+    random_records(&ds, 1, 6, 2, true);
+    assert_ok(syn_corpus_idf(&ds, NULL, idf));
+    assert_int_equal(syn_corpus_build(&ctx, &c, &ds, NULL, NULL, idf, table, 0), SYN_ERR_FORMAT);
+    assert_non_null(strstr(syn_error_text(), "1 usable records are too few"));
+    random_records(&ds, 2, 6, 2, true);
+    assert_int_equal(syn_corpus_build(&ctx, &c, &ds, NULL, pool, idf, table, 0), SYN_ERR_FORMAT);
+    assert_null(c.record); /* nothing half-built is left */
+    assert_int_equal(syn_corpus_build(&ctx, &c, &ds, NULL, NULL, idf, table, 28), SYN_ERR_FORMAT);
+    assert_int_equal(syn_corpus_build(&ctx, &c, &ds, NULL, NULL, idf, table, 29), SYN_ERR_INVALID);
+    assert_int_equal(syn_corpus_build(&ctx, &c, &ds, NULL, NULL, idf, table, -1), SYN_ERR_INVALID);
+    syn_dataset_free(&ds);
+}
+
+static void folds_part_the_records_and_a_seventh_is_held_out(void **state)
+{
+    syn_dataset ds;
+    uint8_t use[300], rest[300], seen[300] = {0};
+    int held_out = 0;
+    dataset_begin(&ds);
+    random_records(&ds, 300, 2, 1, true);
+    for (int fold = 0; fold < 5; fold++) {
+        int n = 0;
+        syn_corpus_fold(&ds, 5, fold, false, use);
+        syn_corpus_fold(&ds, 5, fold, true, rest);
+        for (int r = 0; r < 300; r++) {
+            assert_int_equal(use[r] + rest[r], 1);
+            seen[r] += use[r];
+            n += use[r];
+        }
+        assert_in_range(n, 35, 85);
+    }
+    syn_corpus_fold(&ds, 0, 0, false, use);
+    for (int r = 0; r < 300; r++) {
+        assert_int_equal(seen[r], 1);
+        assert_int_equal(use[r], 1);
+        held_out += syn_record_held_out(&ds.records[r]);
+    }
+    assert_in_range(held_out, 25, 65); /* 15 % */
+    syn_dataset_free(&ds);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(foreign_rows_are_the_nearest_pieces_that_may_stand_there),
+        cmocka_unit_test(records_are_filled_with_further_pieces_of_the_same_kind),
+        cmocka_unit_test(a_piece_of_the_same_question_or_title_and_a_claim_never_stand_in),
+        cmocka_unit_test(pieces_without_titles_may_stand_in_too),
+        cmocka_unit_test(records_that_leave_nothing_to_choose_are_skipped),
+        cmocka_unit_test(every_record_is_there_with_and_without_its_titles),
+        cmocka_unit_test(the_number_of_threads_changes_nothing),
+        cmocka_unit_test(records_and_foreign_pieces_come_from_those_that_are_marked),
+        cmocka_unit_test(a_record_is_prepared_alike_wherever_it_stands),
+        cmocka_unit_test(idf_is_counted_over_the_marked_records),
+        cmocka_unit_test(too_few_records_and_impossible_sizes_are_refused),
+        cmocka_unit_test(folds_part_the_records_and_a_seventh_is_held_out),
+    };
+    return cmocka_run_group_tests_name("test_corpus", tests, setup, teardown);
+}

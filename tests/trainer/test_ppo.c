@@ -1,0 +1,219 @@
+/* Phase 2 as a whole: equal seeds give equal bits, a short run improves the policy by far, what it writes
+ * is what it says, and a killed run leaves checkpoints that load and goes on from them. */
+#include "tests/trainer/commands.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include "kernels/base/progress.h"
+#include "trainer/policies.h"
+
+enum { KILLS = 10 };
+
+#define TINY                                                                                       \
+    "--batch-size 128 --mini-batch-size 64 --horizon 8 --epochs 2 --eval-episodes 40 --eval-interval 1 --threads 1"
+
+static int set_up(void **state)
+{
+    if (folder_setup(state)) return -1;
+    cache_write("train.h5", 60, 1);
+    untrained_write("init", "train.h5", true, false);
+    return 0;
+}
+
+static void equal_seeds_give_equal_bits(void **state)
+{
+    char hash[3][HASH_TEXT], *metrics[2];
+    size_t bytes;
+    assert_works("train --data train.h5 --init init --out a --env-steps 256 --seed 1 " TINY);
+    assert_works("train --data train.h5 --init init --out b --env-steps 256 --seed 1 " TINY);
+    assert_works("train --data train.h5 --init init --out c --env-steps 256 --seed 2 " TINY);
+    assert_string_equal(content_of("a/latest", hash[0]), content_of("b/latest", hash[1]));
+    assert_string_not_equal(hash[0], content_of("c/latest", hash[2]));
+    assert_string_equal(content_of("a", hash[0]), content_of("b", hash[1]));
+    metrics[0] = file_read(path_of("a/metrics.jsonl"), &bytes);
+    metrics[1] = file_read(path_of("b/metrics.jsonl"), &bytes);
+    assert_string_equal(metrics[0], metrics[1]);
+    free(metrics[0]);
+    free(metrics[1]);
+}
+
+static void the_judges_stay_as_they_are(void **state)
+{
+    int compared = 0;
+    assert_true(largest_difference("init", "a", "", &compared) == 0);
+    assert_true(compared > 20);
+    assert_true(largest_difference("a", "c", "control.", &compared) > 0);
+}
+
+static void metrics_are_one_object_per_update(void **state)
+{
+    static const char *const keys[] = {"update", "env_steps", "return", "success", "messages", "policy_loss",
+                                       "value_loss", "entropy_normalised", "kl", "clip_fraction", "grad_norm",
+                                       "held_out_return", "held_out_success", "held_out_messages"};
+    size_t bytes;
+    char *text = file_read(path_of("a/metrics.jsonl"), &bytes), *save = NULL;
+    int lines = 0;
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        json_t *j = json_loads(line, 0, NULL);
+        assert_non_null(j);
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            const json_t *value = json_object_get(j, keys[k]);
+            if (!json_is_number(value)) fail_msg("no number \"%s\" in %s", keys[k], line);
+            assert_true(isfinite(json_number_value(value)));
+        }
+        lines++;
+        assert_int_equal(json_integer_value(json_object_get(j, "update")), lines);
+        assert_int_equal(json_integer_value(json_object_get(j, "env_steps")), lines * 128);
+        double entropy = json_number_value(json_object_get(j, "entropy_normalised"));
+        assert_true(entropy > 0 && entropy <= 1.0001);
+        json_decref(j);
+    }
+    assert_int_equal(lines, 2);
+    free(text);
+}
+
+static void the_best_has_no_moments_and_the_latest_has(void **state)
+{
+    syn_checkpoint *cp = NULL;
+    assert_ok(syn_checkpoint_open(path_of("a"), &cp));
+    assert_null(syn_checkpoint_find(cp, "moment1.state.in.w"));
+    assert_non_null(strstr(syn_checkpoint_config(cp), "\"env_steps_done\":"));
+    assert_non_null(strstr(syn_checkpoint_provenance(cp), "\"sha256\":"));
+    syn_checkpoint_close(cp);
+    assert_ok(syn_checkpoint_open(path_of("a/latest"), &cp));
+    assert_non_null(syn_checkpoint_find(cp, "moment1.state.in.w"));
+    assert_non_null(syn_checkpoint_find(cp, "moment2.critic.out.b"));
+    syn_checkpoint_close(cp);
+    assert_works("train --data train.h5 --init init --out best --env-steps 128 --save-best-only " TINY);
+    assert_false(syn_checkpoint_exists(path_of("best/latest")));
+}
+
+static void a_resumed_run_goes_on(void **state)
+{
+    size_t bytes;
+    assert_works("train --data train.h5 --init init --out a --env-steps 384 --seed 1 --resume " TINY);
+    assert_non_null(strstr(said, "trained 128 env-steps"));
+    char *text = file_read(path_of("a/metrics.jsonl"), &bytes);
+    assert_int_equal(line_count(text), 3);
+    assert_non_null(strstr(text, "\"env_steps\":384"));
+    free(text);
+    assert_works("train --data train.h5 --out a --env-steps 384 --seed 1 --resume " TINY); /* nothing is left */
+    assert_non_null(strstr(said, "trained 0 env-steps"));
+    assert_null(strstr(said, "nan"));
+}
+
+/* ---- Kills ---- */
+
+static pid_t train_start(bool resume, int seed)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%d", seed);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child) return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (chdir(test_folder) != 0 || !freopen("killed.out", "w", stdout) || !freopen("killed.err", "w", stderr)) {
+        _exit(9);
+    }
+    execl(SYN_PROGRAM, SYN_PROGRAM, "train", "--data", "train.h5", "--init", "init", "--out", "killed",
+          "--env-steps", "10000000", "--batch-size", "64", "--mini-batch-size", "32", "--horizon", "8",
+          "--epochs", "1", "--eval-episodes", "8", "--eval-interval", "1", "--checkpoint-interval", "1",
+          "--threads", "1", "--seed", number, resume ? "--resume" : NULL, NULL);
+    _exit(9);
+}
+
+static int64_t generation_of(const char *name)
+{
+    syn_checkpoint *cp = NULL;
+    if (!syn_checkpoint_exists(path_of(name))) return 0;
+    assert_ok(syn_checkpoint_open(path_of(name), &cp));
+    int64_t generation = syn_checkpoint_generation(cp);
+    syn_checkpoint_close(cp);
+    return generation;
+}
+
+/* Once the run saves, a kill comes at some moment of the updates and saves that follow. */
+static void a_killed_run_leaves_checkpoints_that_load(void **state)
+{
+    int64_t before = 0;
+    for (int k = 0; k < KILLS; k++) {
+        int status = 0;
+        pid_t child = train_start(before > 0, k + 1);
+        double begun = syn_clock_s();
+        while (generation_of("killed/latest") <= before && syn_clock_s() - begun < 60) usleep(20000);
+        usleep((useconds_t)(3e5 * fmod(k * 0.6180339887, 1.0)));
+        kill(child, SIGKILL);
+        waitpid(child, &status, 0);
+        assert_true(WIFSIGNALED(status)); /* it was training, not failing */
+        assert_works("checkpoint verify killed killed/latest");
+        int64_t generation = generation_of("killed/latest");
+        assert_true(generation > before);
+        before = generation;
+    }
+    assert_works("checkpoint list killed --json");
+    assert_works("train --data train.h5 --out killed --env-steps 1 --resume " TINY);
+}
+
+/* ---- Learning ---- */
+
+/* Mean return of sampled actions on records that no phase has seen. */
+static double sampled_return(const char *name, const syn_dataset *ds)
+{
+    enum { EPISODES = 600 };
+    syn_ctx ctx;
+    syn_model m;
+    syn_corpus corpus = {0};
+    syn_episode_result *result = malloc(sizeof *result * EPISODES);
+    assert_ok(syn_ctx_init(&ctx, SYN_DEVICE_CPU, 1));
+    assert_ok(syn_model_load(&ctx, path_of(name), &m, NULL, NULL));
+    if (!m.has_control) assert_ok(syn_control_init(&ctx, &m.control, 1));
+    assert_ok(syn_corpus_build(&ctx, &corpus, ds, NULL, NULL, m.idf, m.table, 0));
+    int32_t *record = malloc(sizeof *record * (size_t)corpus.records);
+    for (int64_t k = 0; k < corpus.records; k++) record[k] = (int32_t)k;
+    syn_env_config env = SYN_ENV_CONFIG_DEFAULT;
+    env.agents_max = 4;
+    const syn_play play = {.ctx = &ctx, .corpus = &corpus, .env = env, .record = record, .records = corpus.records,
+                           .seed = 11, .central = m.central, .sample = true, .perception = &m.perception,
+                           .control = &m.control};
+    assert_ok(syn_play_policy(&play, SYN_POLICY_LEARNED, EPISODES, result, NULL));
+    double mean = syn_policy_summarise(result, EPISODES).episode_return;
+    free(record);
+    free(result);
+    syn_corpus_free(&ctx, &corpus);
+    syn_model_free(&ctx, &m);
+    syn_ctx_free(&ctx);
+    return mean;
+}
+
+static void a_short_run_improves_the_policy(void **state)
+{
+    syn_dataset unseen = {0};
+    cache_write("learn.h5", 80, 1);
+    cache_write("unseen.h5", 40, 9);
+    assert_ok(syn_dataset_load(&unseen, path_of("unseen.h5")));
+    assert_works("pretrain --data learn.h5 --component ckm --out judges --ranker-steps 60 --gap-steps 120 --batch 16 "
+                 "--learning-rate 2e-3 --cross-fit 0 --no-leak-test --threads 1");
+    assert_works("train --data learn.h5 --init judges --out learnt --env-steps 6144 --batch-size 512 "
+                 "--mini-batch-size 128 --horizon 16 --eval-episodes 200 --eval-interval 4 --num-agents-range 2-4 "
+                 "--save-best-only --threads 1");
+    double before = sampled_return("judges", &unseen), after = sampled_return("learnt", &unseen);
+    print_message("mean return of sampled actions on unseen records: %.2f, trained %.2f\n", before, after);
+    assert_true(after - before > 3);
+    syn_dataset_free(&unseen);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_seeds_give_equal_bits),
+        cmocka_unit_test(the_judges_stay_as_they_are),
+        cmocka_unit_test(metrics_are_one_object_per_update),
+        cmocka_unit_test(the_best_has_no_moments_and_the_latest_has),
+        cmocka_unit_test(a_resumed_run_goes_on),
+        cmocka_unit_test(a_killed_run_leaves_checkpoints_that_load),
+        cmocka_unit_test(a_short_run_improves_the_policy),
+    };
+    return cmocka_run_group_tests(tests, set_up, folder_teardown);
+}

@@ -4,14 +4,13 @@
 
 #include "kernels/base/options.h"
 
-#define WEAK __attribute__((weak))
-int syn_cmd_data(int argc, char **argv) WEAK;
-int syn_cmd_pretrain(int argc, char **argv) WEAK;
-int syn_cmd_train(int argc, char **argv) WEAK;
-int syn_cmd_eval(int argc, char **argv) WEAK;
-int syn_cmd_ask(int argc, char **argv) WEAK;
-int syn_cmd_checkpoint(int argc, char **argv) WEAK;
-int syn_cmd_bench(int argc, char **argv) WEAK;
+int syn_cmd_data(int argc, char **argv);
+int syn_cmd_pretrain(int argc, char **argv);
+int syn_cmd_train(int argc, char **argv);
+int syn_cmd_eval(int argc, char **argv);
+int syn_cmd_ask(int argc, char **argv);
+int syn_cmd_checkpoint(int argc, char **argv);
+int syn_cmd_bench(int argc, char **argv);
 
 typedef struct subcommand {
     const char *name;
@@ -36,7 +35,7 @@ static void print_help(void)
     printf("syncog: decides who of a team of agents says what to whom, and when to stop.\n\n"
            "Usage: syncog COMMAND [OPTIONS]\n\nCommands:\n");
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        if (table[i].run) printf("  %-12s%s\n", table[i].name, table[i].summary);
+        printf("  %-12s%s\n", table[i].name, table[i].summary);
     }
     printf("\nA first run, from nothing to figures:\n"
            "  syncog data synth --tasks 600 --seed 1 --out train.json\n"
@@ -52,7 +51,7 @@ static int unknown(const char *word)
     const char *names[SUBCOMMANDS_MAX];
     int count = 0;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        if (table[i].run) names[count++] = table[i].name;
+        names[count++] = table[i].name;
     }
     const char *near = syn_suggest(word, names, count);
     if (near) {
@@ -79,7 +78,7 @@ int main(int argc, char **argv)
         return 0;
     }
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        if (table[i].run && !strcmp(word, table[i].name)) return table[i].run(argc - 1, argv + 1);
+        if (!strcmp(word, table[i].name)) return table[i].run(argc - 1, argv + 1);
     }
     return unknown(word);
 }

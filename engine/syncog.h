@@ -89,10 +89,7 @@ typedef struct syn_engine_config {
     uint64_t seed;      /* of decisions that are drawn */
 } syn_engine_config;
 
-#define SYN_ENGINE_CONFIG_DEFAULT                                                                  \
-    {                                                                                              \
-        sizeof(syn_engine_config), NULL, 0, 1                                                      \
-    }
+#define SYN_ENGINE_CONFIG_DEFAULT ((syn_engine_config){sizeof(syn_engine_config), NULL, 0, 1})
 
 typedef struct syn_engine_info {
     bool decides; /* it has a trained policy; otherwise it observes only */
@@ -132,16 +129,19 @@ SYN_WARN_UNUSED syn_status syn_session_pieces(syn_session *session, const syn_do
 
 /* ---- Teams ----
  *
- * The functions below read these fields of a team: agents, turn, turns_max, messages, deliveries,
- * goal, present, claims, memory, own, sent, count, item, giver, arrived, last. task, gold, stratum,
- * done, success, episode_return and changed are not looked at: what changed since the last look,
- * the session finds out by itself.
+ * Scores and decisions read these fields of a team: agents, turn, turns_max, messages, deliveries,
+ * goal, present, claims, memory, own, sent, count, item, giver, arrived, last. The others (task,
+ * gold, stratum, done, success, episode_return, changed) are not looked at. What is new since the
+ * last look, the session finds out by itself: after one turn it brings up to date those to whom
+ * something was delivered, as in training; a team that differs in any other way is looked at
+ * afresh.
  *
  * A team made by hand: memset to 0, agents, goal, turns_max, present (rows that exist), claims
  * (rows that are claims) and own; then, in order of arrival, turn = t and syn_env_receive(team, i,
  * row, giver), which fills memory, count, item, giver (the agent itself for its own) and arrived;
- * then sent, messages, deliveries, turn, last. A new collaboration has turn 0 and last.kind
- * SYN_NO_ACTION with from, to, piece -1. Turn 0 is what clears the memory of the session. */
+ * then sent, messages, deliveries, turn, last, whose piece may have gone since. A new
+ * collaboration has turn 0 and last.kind SYN_NO_ACTION with from, to, piece -1. Turn 0 is what
+ * clears the memory of the session. */
 
 /* An opening: agent i has read the rows of holds[i] (N masks; rows may be held by several). present
  * is all rows of the session, claims are those given as claims. team is overwritten.

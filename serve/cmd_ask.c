@@ -45,7 +45,9 @@ static const syn_option options[] = {
     {"insecure", SYN_OPTION_BOOL, FIELD(insecure), NULL, 0, 0, NULL,
      "Allow plain http to another machine, without a key.", NULL},
     {"checkpoint", SYN_OPTION_TEXT, FIELD(checkpoint), NULL, 0, 0, "DIR",
-     "The trained networks that decide; without it a cosine-threshold rule does.", NULL},
+     "The trained networks that decide; default: CHECKPOINT_DIR/best, else runs/demo/trained, else "
+     "a cosine-threshold rule.",
+     NULL},
     {"task", SYN_OPTION_CHOICE, FIELD(task), "qa", 0, 0, "qa|analysis|explanation|reasoning",
      "What kind of answer is wanted.", NULL},
     {"rounds", SYN_OPTION_INT, FIELD(rounds), "5", 1, SYN_ROUND_MAX, "R", "Rounds at most.", NULL},
@@ -188,7 +190,9 @@ static syn_status ask(const ask_options *o)
     const char *key = getenv(o->api_key_env);
     SYN_TRY(check(o, key ? key : ""));
     if (o->documents) SYN_TRY(syn_documents_load(o->documents, (int)o->agents, &documents));
-    SYN_TRY(syn_decider_open(o->checkpoint, &decider));
+    char path[4096];
+    SYN_TRY(syn_decider_open(o->checkpoint ? o->checkpoint : syn_decider_default(path, sizeof path),
+                             &decider));
     if (openai(o))
         SYN_TRY(syn_llm_create(&(syn_llm_config){.base_url = o->base_url,
                                                  .model = o->model,

@@ -27,6 +27,8 @@ static const syn_option options[] = {
     {"init", SYN_OPTION_TEXT, FIELD(init), NULL, 0, 0, "DIR", "The pre-trained checkpoint to begin with.", NULL},
     {"out", SYN_OPTION_TEXT, FIELD(out), NULL, 0, 0, "DIR",
      "Where the best checkpoint, metrics.jsonl and latest/ are written.", NULL},
+    {"title-disjoint", SYN_OPTION_BOOL, offsetof(syn_session_config, title_disjoint), NULL, 0, 0, NULL,
+     "Leave out training records that share a title with the test fold.", NULL},
     {"env-steps", SYN_OPTION_INT, FIELD(env_steps), "250000", 1, 1e12, "N", "Environment steps in all.", NULL},
     {"num-episodes", SYN_OPTION_INT, FIELD(num_episodes), "0", 0, 1e12, "N",
      "Instead of --env-steps: this many episodes, counted as 4 steps each.", NULL},
@@ -159,7 +161,8 @@ static syn_status load_model(syn_session *s, const train_options *o, syn_train_c
     if (o->resume) resume_from(config, c);
     free(config);
     if (!m->has_perception) {
-        return syn_fail(SYN_ERR_FORMAT, "%s: holds no ckm and gap detector; run 'syncog pretrain' first", o->init);
+        return syn_fail(SYN_ERR_FORMAT, "%s: holds no ckm and gap detector; run 'syncog pretrain' first",
+                        o->resume ? latest : o->init);
     }
     if (!m->has_control) SYN_RETURN_IF(syn_control_init(&s->ctx, &m->control, (uint64_t)o->session.seed));
     m->has_control = true;
@@ -189,9 +192,10 @@ static syn_status run(int argc, char **argv)
     c.config_json = config = config_text(&o);
     c.provenance_json = provenance = syn_session_provenance(&s, &o.session);
     SYN_TRY(syn_train(&s.ctx, &c, &s.data, &corpus, &m, &r));
+    const double busy = r.rollout_seconds + r.update_seconds;
     printf("trained %lld env-steps in %.1f s (%.0f a second: roll-out %.1f s, update %.1f s); best held-out return "
            "%.2f at %lld; KL stop in %.0f %% of updates\nsaved %s\n",
-           (long long)r.env_steps, r.seconds, (double)r.env_steps / (r.rollout_seconds + r.update_seconds),
+           (long long)r.env_steps, r.seconds, busy > 0 ? (double)r.env_steps / busy : 0,
            r.rollout_seconds, r.update_seconds, r.best_return, (long long)r.best_steps, 100 * r.kl_stop_share, o.out);
 done:
     free(config);

@@ -107,6 +107,21 @@ static int oracle(const syn_env *e)
     return ANSWER_INDEX;
 }
 
+/* Round robin and broadcast hand out what each agent was dealt: its own pieces go before those it got. */
+static bool own_first(syn_policy_kind k)
+{
+    return k == SYN_POLICY_BROADCAST || k == SYN_POLICY_BROADCAST_RANKER || k == SYN_POLICY_ROUND_ROBIN ||
+           k == SYN_POLICY_ROUND_ROBIN_RANKER || k == SYN_POLICY_ROUND_ROBIN_AUTO_END;
+}
+
+static void raise_own(const syn_env *e, const float *rank, float *raised)
+{
+    memcpy(raised, rank, sizeof(float) * N * R);
+    for (int i = 0; i < e->agents; i++) {
+        for (uint32_t left = e->own[i]; left; left &= left - 1) raised[i * R + syn_lowest(left)] += 1e4f;
+    }
+}
+
 static int scripted(syn_policy_kind kind, const syn_env *e, const float *rank, syn_rng *rng)
 {
     if (kind != SYN_POLICY_ORACLE && e->turn == e->turns_max - 1) return ANSWER_INDEX;
@@ -218,21 +233,27 @@ static syn_status game_turn(game *g)
     } else if (by_ranker(g->kind)) {
         SYN_RETURN_IF(syn_observe_views(play->ctx, &g->observer, play->perception, &play->corpus->tasks, g->envs));
     }
+    float raised[N * R];
     for (int64_t e = 0; e < g->E; e++) {
+        const float *worth = rank + e * N * R;
         if (g->episode[e] < 0) {
             g->envs[e].changed = 0;
             continue;
         }
         syn_env *env = &g->envs[e];
+        if (own_first(g->kind)) {
+            raise_own(env, worth, raised);
+            worth = raised;
+        }
         if (!learned(g->kind)) {
             syn_rng rng = syn_rng_make(play->seed, ((uint64_t)SYN_STREAM_EVAL << 40) +
                                                        ((uint64_t)g->episode[e] << 8) + (uint64_t)env->turn);
-            g->action[e] = scripted(g->kind, env, rank + e * N * R, &rng);
+            g->action[e] = scripted(g->kind, env, worth, &rng);
         }
         const syn_action a = syn_action_of(g->action[e]);
         g->moves[e] += a.kind <= SYN_BROADCAST;
         g->requests[e] += a.kind == SYN_REQUEST;
-        (void)syn_env_step(env, &play->env, g->action[e], rank + e * N * R);
+        (void)syn_env_step(env, &play->env, g->action[e], worth);
         if (!env->done) continue;
         game_finish(g, e);
         game_start(g, e);

@@ -5,15 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "benchmarks/eval.h"
 #include "checkpoints/model_file.h"
+#include "datasets/new_file.h"
 #include "trainer/session.h"
 
 int syn_cmd_eval(int argc, char **argv);
 
 typedef struct eval_options {
-    syn_session_config session; /* first: shared options */
+    syn_run_config session; /* first: shared options */
     const char *checkpoint, *raw;
     int64_t episodes;
     double stop_bias;
@@ -22,7 +24,7 @@ typedef struct eval_options {
 
 #define FIELD(name) offsetof(eval_options, name)
 static const syn_option options[] = {
-    SYN_SESSION_OPTIONS,
+    SYN_RUN_OPTIONS,
     {"checkpoint", SYN_OPTION_TEXT, FIELD(checkpoint), NULL, 0, 0, "DIR", "What is evaluated.", NULL},
     {"episodes", SYN_OPTION_INT, FIELD(episodes), "2000", 1, 1e8, "N", "Episodes; every policy plays the same.", NULL},
     {"sample", SYN_OPTION_BOOL, FIELD(sample), NULL, 0, 0, NULL, "Draw the learned policy's actions instead of argmax.",
@@ -119,53 +121,77 @@ static void dataset_name(const syn_dataset *ds, char *out, size_t bytes)
     }
 }
 
-static syn_status evaluate(syn_session *s, const eval_options *o, const syn_model *m)
+static syn_status print_result(const syn_run *s, bool as_json, const syn_eval_report *r)
+{
+    char name[256];
+    dataset_name(&s->data, name, sizeof name);
+    if (as_json) {
+        json_t *j = report_json(name, r);
+        char *text = j ? json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+        json_decref(j);
+        if (!text) return syn_fail(SYN_ERR_NUMERIC, "a figure of the evaluation is not finite");
+        puts(text);
+        free(text);
+    } else {
+        print_report(name, r);
+    }
+    if (fflush(stdout) == 0 && !ferror(stdout)) return SYN_OK;
+    return syn_fail(SYN_ERR_IO, "the result cannot be printed: %s", strerror(errno));
+}
+
+/* raw: the file that appears when it is whole, or NULL. */
+static syn_status evaluate(syn_run *s, const eval_options *o, const syn_model *m, syn_new_file *raw,
+                           syn_eval_report *r)
 {
     syn_eval_config c = {.episodes = o->episodes, .seed = (uint64_t)o->session.seed, .env = SYN_ENV_CONFIG_DEFAULT,
                          .pieces = (int)o->session.pieces, .sample = o->sample, .stop_bias = (float)o->stop_bias};
-    syn_eval_report *r = malloc(sizeof *r);
-    char name[256];
-    if (!r) return syn_fail(SYN_ERR_MEMORY, "out of memory for the evaluation");
     c.env.goal = syn_goal_of(o->session.goal);
-    if (o->raw && !(c.raw = fopen(o->raw, "w"))) {
-        free(r);
+    if (!raw) return syn_session_about_data(syn_evaluate(&s->ctx, &c, &s->data, s->use, m, r), &o->session);
+    SYN_RETURN_IF(syn_new_file_open(raw, o->raw));
+    const int copy = dup(raw->fd);
+    c.raw = copy >= 0 ? fdopen(copy, "w") : NULL;
+    if (!c.raw) {
+        if (copy >= 0) close(copy);
         return syn_fail(SYN_ERR_IO, "%s: cannot be written: %s", o->raw, strerror(errno));
     }
-    syn_status st = syn_evaluate(&s->ctx, &c, &s->data, s->use, m, r);
-    if (c.raw && fclose(c.raw) != 0 && st == SYN_OK) {
-        st = syn_fail(SYN_ERR_IO, "%s: cannot be written: %s", o->raw, strerror(errno));
-    }
-    if (st == SYN_OK) {
-        dataset_name(&s->data, name, sizeof name);
-        if (o->json) {
-            json_t *j = report_json(name, r);
-            json_dumpf(j, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
-            putchar('\n');
-            json_decref(j);
-        } else {
-            print_report(name, r);
-        }
-    }
-    free(r);
-    return st;
+    syn_status st = syn_session_about_data(syn_evaluate(&s->ctx, &c, &s->data, s->use, m, r), &o->session);
+    bool whole = fflush(c.raw) == 0 && !ferror(c.raw);
+    const int failure = errno;
+    whole &= fclose(c.raw) == 0;
+    if (st == SYN_OK && !whole) st = syn_fail(SYN_ERR_IO, "%s: cannot be written: %s", o->raw, strerror(failure));
+    return st == SYN_OK ? syn_new_file_commit(raw) : st;
 }
 
 static syn_status run(int argc, char **argv)
 {
     eval_options o;
-    syn_session s = {0};
+    syn_run s = {0};
     syn_model m = {0};
+    syn_new_file raw = {.fd = -1};
+    syn_eval_report *r = NULL;
     bool done = false;
     syn_status st = syn_options_parse(&command, &o, argc, argv, NULL, &done);
     if (st != SYN_OK || done) return st;
     if (!o.checkpoint) return syn_fail(SYN_ERR_USAGE, "eval: --checkpoint is missing: give a folder that "
                                        "'syncog pretrain' or 'syncog train' wrote");
-    SYN_TRY(syn_session_open(&s, &o.session, false));
+    SYN_TRY(syn_run_open(&s, &o.session, false));
     SYN_TRY(syn_model_load(&s.ctx, o.checkpoint, &m, NULL, NULL));
-    SYN_TRY(evaluate(&s, &o, &m));
+    if (!m.has_perception) {
+        st = syn_fail(SYN_ERR_FORMAT, "%s: holds no trained networks", o.checkpoint);
+        goto done;
+    }
+    r = malloc(sizeof *r);
+    if (!r) {
+        st = syn_fail(SYN_ERR_MEMORY, "out of memory for the evaluation");
+        goto done;
+    }
+    SYN_TRY(evaluate(&s, &o, &m, o.raw ? &raw : NULL, r));
+    SYN_TRY(print_result(&s, o.json, r));
 done:
+    syn_new_file_discard(&raw);
+    free(r);
     syn_model_free(&s.ctx, &m);
-    syn_session_close(&s);
+    syn_run_close(&s);
     return st;
 }
 

@@ -47,10 +47,10 @@
  * itself; SYN_ERR_LIMIT: too many or too long; SYN_ERR_FORMAT: text that is not UTF-8;
  * SYN_ERR_UNSUPPORTED: the model or this build cannot; SYN_ERR_MEMORY.
  *
- * Threads: an engine and all of its sessions are used by one thread at a time, best by the thread
- * that opened it; threads that score side by side open an engine each. Calls switch the thread's
- * floating-point unit to flush denormal numbers. Texts are copied: the caller's may go after a
- * call. All results are deterministic, for one number of threads to the bit. */
+ * Threads: an engine and all of its sessions are used by one thread at a time; threads that score
+ * side by side open an engine each. Calls switch the calling thread's floating-point unit to flush
+ * denormal numbers, and set its number of OpenMP threads. Texts are copied: the caller's may go
+ * after a call. All results are deterministic, for one number of threads to the bit. */
 #ifndef SYN_ENGINE_SYNCOG_H
 #define SYN_ENGINE_SYNCOG_H
 

@@ -35,7 +35,7 @@ static syn_status action_check(const syn_action *a, int agents, int rows)
     return SYN_OK;
 }
 
-/* The list of items is the memory, and every item has a giver and a time. */
+/* The list of items is the memory, and every item has a giver. */
 static syn_status memory_check(const syn_env *e, int i)
 {
     uint32_t listed = 0;
@@ -50,8 +50,6 @@ static syn_status memory_check(const syn_env *e, int i)
                     "agent %d: its list of items is not its memory", i);
         SYN_REQUIRE(e->giver[i][row] < e->agents, "agent %d: row %d was given by agent %d of %d", i,
                     row, e->giver[i][row], e->agents);
-        SYN_REQUIRE(e->arrived[i][row] <= e->turn, "agent %d: row %d comes in a later turn", i,
-                    row);
         listed |= 1u << row;
     }
     return SYN_OK;

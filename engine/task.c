@@ -144,7 +144,7 @@ static bool sorted_have(const uint32_t *list, int n, uint32_t x)
 typedef struct title {
     uint32_t token[TITLE_MAX];
     int count;   /* words */
-    int shorter; /* words without the last part ("(film)", ", Texas"), or 0 when that is too common */
+    int shorter; /* words without the last part ("(film)", ", Texas"), or 0 when only common ones are left */
     float idf;
 } title;
 
@@ -157,7 +157,7 @@ static void title_measure(title *t, const syn_idf *idf)
         if (t->token[i] & SYN_TOKEN_ADJACENT) continue;
         float mass = 0;
         for (int k = 0; k < i; k++) mass += syn_idf_of(idf, t->token[k]);
-        if (mass > 6) t->shorter = i;
+        if (mass > CONTENT_IDF) t->shorter = i;
         break;
     }
 }
@@ -185,23 +185,28 @@ static void title_guessed(title *t, const syn_idf *idf, const uint32_t *body, in
     title_measure(t, idf);
 }
 
-static bool occurs(const uint32_t *needle, int n, const uint32_t *text, int count)
+/* spelt: words written with a capital in the needle must be so in the text. */
+static bool occurs(const uint32_t *needle, int n, const uint32_t *text, int count, bool spelt)
 {
+    const uint32_t capital = spelt ? SYN_TOKEN_CAPITAL : 0;
     for (int i = 0; i + n <= count; i++) {
         int k = 0;
-        while (k < n && ((text[i + k] ^ needle[k]) & SYN_TOKEN_HASH) == 0) k++;
+        while (k < n && ((text[i + k] ^ needle[k]) & SYN_TOKEN_HASH) == 0 &&
+               (capital & needle[k] & ~text[i + k]) == 0) {
+            k++;
+        }
         if (k == n) return true;
     }
     return false;
 }
 
-/* 1 when the whole title occurs in the text, .8 when it does without its last part, else 0. */
-static float title_in(const title *t, const syn_idf *idf, const uint32_t *text, int count)
+/* 1 when the whole title occurs in the text, .8 when it does without its last part ("The Visit" of "The
+ * Visit (2015 film)"), which must be written as a name there, else 0. */
+static float title_in(const title *t, const uint32_t *text, int count)
 {
     if (t->count == 0 || t->idf < CONTENT_IDF) return 0;
-    (void)idf;
-    if (occurs(t->token, t->count, text, count)) return 1;
-    return t->shorter && occurs(t->token, t->shorter, text, count) ? 0.8f : 0;
+    if (occurs(t->token, t->count, text, count, false)) return 1;
+    return t->shorter && occurs(t->token, t->shorter, text, count, true) ? 0.8f : 0;
 }
 
 static float title_share(const title *t, const syn_idf *idf, const syn_terms *terms)
@@ -293,7 +298,7 @@ static void row_question(const syn_idf *idf, const question *q, const syn_piece_
     f[SYN_Q_COVERAGE] = share(mass, q->mass);
     f[SYN_Q_RARE] = share(rare, q->rare);
     f[SYN_Q_CAPITAL] = share(capitals, q->capitals);
-    f[SYN_Q_TITLE_IN] = title_in(&r->title, idf, q->token, q->count);
+    f[SYN_Q_TITLE_IN] = title_in(&r->title, q->token, q->count);
     f[SYN_Q_TITLE_SHARE] = title_share(&r->title, idf, &q->vector);
     f[SYN_Q_TITLE_COVER] = share(in_title, q->capitals);
     f[SYN_Q_SPAN] = pairs >= 2 ? 1 : (real)0.5 * (real)pairs;
@@ -346,7 +351,7 @@ static void pair_features(const syn_idf *idf, const question *q, const row *row_
     for (int a = 0; a < rows; a++) {
         for (int b = 0; b < rows; b++) {
             if (a == b) continue;
-            float in = title_in(&row_[b].title, idf, piece[a].body, piece[a].body_count);
+            float in = title_in(&row_[b].title, piece[a].body, piece[a].body_count);
             float part = title_share(&row_[b].title, idf, &row_[a].terms);
             PAIR(SYN_PAIR_MENTION, a, b) = in;
             PAIR(SYN_PAIR_MENTION_T, b, a) = in;
@@ -398,14 +403,14 @@ syn_status syn_task_build(const syn_idf *idf, const real *table, const uint32_t 
     embed(&q->vector, table, q_out);
     for (int p = 0; p < rows; p++) {
         row *r = &row_[p];
-        const syn_piece_text *t = &piece[p];
-        int title_count = titles ? t->title_count : 0;
-        r->titled = title_count > 0;
-        if (r->titled) title_given(&r->title, idf, t->title, title_count);
-        else title_guessed(&r->title, idf, t->body, t->body_count);
-        syn_terms_make(&r->terms, idf, t->title, title_count, t->body, t->body_count);
-        spans_make(&r->spans, idf, t->title, title_count, t->body, t->body_count);
-        row_question(idf, q, t, r, quest + p * SYN_DQ);
+        syn_piece_text t = piece[p];
+        if (!titles) t.title_count = 0;
+        r->titled = t.title_count > 0;
+        if (r->titled) title_given(&r->title, idf, t.title, t.title_count);
+        else title_guessed(&r->title, idf, t.body, t.body_count);
+        syn_terms_make(&r->terms, idf, t.title, t.title_count, t.body, t.body_count);
+        spans_make(&r->spans, idf, t.title, t.title_count, t.body, t.body_count);
+        row_question(idf, q, &t, r, quest + p * SYN_DQ);
         embed(&r->terms, table, e + p * SYN_DE);
     }
     pair_features(idf, q, row_, rows, piece, pair);

@@ -156,6 +156,14 @@ SYN_HD int syn_best_row(uint32_t rows, const float *rank)
     return best;
 }
 
+/* Which unread piece comes next: any order but that of the rows, which tells foreign pieces. */
+SYN_HD int syn_unread_row(const syn_env *e, int agent, uint32_t unread)
+{
+    uint32_t pick = syn_rng_block(e->present, (uint64_t)agent, (uint64_t)e->task).x[0];
+    for (pick %= (uint32_t)syn_popcount(unread); pick; pick--) unread &= unread - 1;
+    return syn_lowest(unread);
+}
+
 /* The row that a move would carry, or -1 when it is not legal. rank: (SYN_AGENTS_MAX, SYN_ROWS_MAX),
  * row i = worth of each piece by what agent i knows. On SEND and BROADCAST the sender judges; on
  * REQUEST the replier judges by what the requester knows. */
@@ -174,7 +182,7 @@ SYN_HD int syn_env_piece(const syn_env *e, int kind, int from, int to, const flo
         break;
     case SYN_ALONE: {
         uint32_t unread = e->own[from] & ~e->memory[from];
-        return unread ? syn_lowest(unread) : -1;
+        return unread ? syn_unread_row(e, from, unread) : -1;
     }
     default: return -1;
     }
@@ -229,13 +237,13 @@ SYN_HD int syn_rng_row(syn_rng *rng, uint32_t rows)
     return syn_lowest(rows);
 }
 
-/* Multinomial sizes of K pieces over n agents, the first with at least `asker_min`. */
-SYN_HD void syn_env_draw_sizes(syn_rng *rng, int pieces, int n, int asker_min, int *size)
+/* Multinomial sizes of K pieces over n agents, the first with asker_min to asker_max. */
+SYN_HD void syn_env_draw_sizes(syn_rng *rng, int pieces, int n, int asker_min, int asker_max, int *size)
 {
     for (int attempt = 0; attempt < 64; attempt++) {
         for (int i = 0; i < n; i++) size[i] = 0;
         for (int p = 0; p < pieces; p++) size[syn_rng_below(rng, (uint32_t)n)]++;
-        if (size[0] >= asker_min) return;
+        if (size[0] >= asker_min && size[0] <= asker_max) return;
     }
     while (size[0] < asker_min) { /* rare: many gold pieces among many agents */
         int giver = 1;
@@ -245,22 +253,28 @@ SYN_HD void syn_env_draw_sizes(syn_rng *rng, int pieces, int n, int asker_min, i
         size[giver]--;
         size[0]++;
     }
+    for (; size[0] > asker_max; size[0]--) size[1]++;
+}
+
+SYN_HD void syn_rng_shuffle(syn_rng *rng, uint8_t *x, int n)
+{
+    for (int i = n - 1; i > 0; i--) {
+        int j = (int)syn_rng_below(rng, (uint32_t)i + 1);
+        uint8_t t = x[i];
+        x[i] = x[j];
+        x[j] = t;
+    }
 }
 
 /* Orders the present rows in deal[]: shuffled, then gold moved so that the stratum holds for the first
- * `s0` of them, which the asker gets. */
+ * `s0` of them, which the asker gets. Within an agent's part every order is as likely as any other. */
 SYN_HD int syn_env_deal(syn_rng *rng, uint32_t present, uint32_t gold, int stratum, int goal, int s0,
                         uint8_t *deal)
 {
     int k = 0;
     for (uint32_t rows = present; rows; rows &= rows - 1) deal[k++] = (uint8_t)syn_lowest(rows);
     for (int attempt = 0; attempt < 64; attempt++) {
-        for (int i = k - 1; i > 0; i--) {
-            int j = (int)syn_rng_below(rng, (uint32_t)i + 1);
-            uint8_t t = deal[i];
-            deal[i] = deal[j];
-            deal[j] = t;
-        }
+        syn_rng_shuffle(rng, deal, k);
         uint32_t asker = 0;
         for (int i = 0; i < s0; i++) asker |= 1u << deal[i];
         bool sufficient = (gold & ~asker) == 0;
@@ -275,6 +289,7 @@ SYN_HD int syn_env_deal(syn_rng *rng, uint32_t present, uint32_t gold, int strat
             deal[a] = deal[i];
             deal[i] = t;
         }
+        syn_rng_shuffle(rng, deal, s0);
     } else { /* closable, and every shuffle gave the asker all: give one gold piece away */
         for (int a = 0; a < s0; a++) {
             if (!(gold >> deal[a] & 1)) continue;
@@ -312,8 +327,10 @@ SYN_HD void syn_env_reset(syn_env *e, const syn_env_config *cfg, int task, const
     }
     int size[SYN_AGENTS_MAX];
     uint8_t deal[SYN_ROWS_MAX];
-    int asker_min = cfg->goal == SYN_GOAL_ASKER ? syn_popcount(info->gold) : 0;
-    syn_env_draw_sizes(&rng, info->pieces, e->agents, asker_min, size);
+    /* Room for all of S with the asker, and for a piece of it elsewhere, whatever the stratum. */
+    const bool asker = cfg->goal == SYN_GOAL_ASKER;
+    syn_env_draw_sizes(&rng, info->pieces, e->agents, asker ? syn_popcount(info->gold) : 0,
+                       info->pieces - asker, size);
     syn_env_deal(&rng, e->present, e->gold, e->stratum, e->goal, size[0], deal);
     for (int i = 0, at = 0; i < e->agents; i++) {
         for (int k = 0; k < size[i]; k++, at++) {

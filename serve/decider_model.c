@@ -112,13 +112,13 @@ static void fill_env(state *s, const syn_team *team)
         fill_memory(s, team, i, e);
         e->present |= e->memory[i] | e->own[i];
     }
-    for (int r = 0; r < s->rows; r++) e->claims |= (uint32_t)team->items[s->slot[r]].claim << r;
+    for (int r = 0; r < s->rows && r < SYN_ROWS_MAX; r++) e->claims |= (uint32_t)team->items[s->slot[r]].claim << r;
     e->claims &= e->present;
     for (int t = 0; t < team->turn_count; t++) {
         const syn_action_kind kind = team->turns[t].kind;
         e->deliveries += kind == SYN_BROADCAST ? team->agents - 1 : kind <= SYN_REQUEST;
     }
-    e->turn = team->turn_count < e->turns_max ? team->turn_count : e->turns_max - 1;
+    e->turn = team->turn_count < e->turns_max ? team->turn_count : e->turns_max;
     e->messages = team->messages;
     last_action(s, team, e);
 }

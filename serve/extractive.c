@@ -10,74 +10,6 @@
 
 enum { START_MAX = 16 }; /* sentences from which chains are tried */
 
-/* ---- the question ---- */
-
-static bool one_of(const char *text, const syn_word *w, const char *const *list)
-{
-    for (; *list; list++)
-        if (strlen(*list) == w->bytes && strncasecmp(*list, text + w->at, w->bytes) == 0)
-            return true;
-    return false;
-}
-
-static bool has_any(const reading *r, const char *const *list)
-{
-    for (int i = 0; i < r->question_words; i++)
-        if (one_of(r->question, &r->question_word[i], list)) return true;
-    return false;
-}
-
-/* "..., Blue Tide or Amber Tide?": a name follows the "or". */
-static bool names_alternatives(const reading *r)
-{
-    static const char *const either[] = {"or", NULL};
-    for (int i = 1; i + 1 < r->question_words; i++)
-        if (one_of(r->question, &r->question_word[i], either) && r->question_word[i + 1].capital &&
-            r->question_word[i - 1].capital)
-            return true;
-    return false;
-}
-
-static asked kind_of_question(const reading *r)
-{
-    static const char *const yes_no[] = {"is",  "are",  "was", "were", "did",   "does", "do",
-                                         "has", "have", "had", "can",  "could", "will", NULL};
-    static const char *const when[] = {"when", "year", "date", "century", NULL};
-    static const char *const many[] = {"many", "much", "number", "population", NULL};
-    static const char *const who[] = {"who", "whom", "whose", NULL};
-    static const char *const where[] = {"where", "city",    "country", "town",
-                                        "place", "village", "state",   NULL};
-    if (r->question_words == 0) return ASKED_THING;
-    if (names_alternatives(r)) return ASKED_CHOICE;
-    if (one_of(r->question, &r->question_word[0], yes_no)) return ASKED_YES_NO;
-    if (has_any(r, when)) return ASKED_YEAR;
-    if (has_any(r, many)) return ASKED_NUMBER;
-    if (has_any(r, who)) return ASKED_PERSON;
-    if (has_any(r, where)) return ASKED_PLACE;
-    return ASKED_THING;
-}
-
-static void read_question(reading *r, const char *question)
-{
-    r->question = question;
-    r->question_words = syn_words(question, strlen(question), r->question_word, WORDS_MAX);
-    for (int i = 0; i < r->question_words && r->stems < STEMS_MAX; i++) {
-        const syn_word *w = &r->question_word[i];
-        if (w->stop || syn_extract_bit(r, w->stem) >= 0) continue;
-        r->capital |= w->capital && i > 0 ? 1ull << r->stems : 0;
-        r->stem_word[r->stems] = i;
-        r->stem[r->stems++] = w->stem;
-    }
-    r->kind = kind_of_question(r);
-}
-
-int syn_extract_bit(const reading *r, uint32_t stem)
-{
-    for (int k = 0; k < r->stems; k++)
-        if (r->stem[k] == stem) return k;
-    return -1;
-}
-
 /* ---- the sentences ---- */
 
 /* A name that the question does not have: what links one sentence to another. */
@@ -95,21 +27,65 @@ static void mark_words(const reading *r, sentence *s, const syn_word *words, int
     }
 }
 
-static bool read_sentence(reading *r, int item, const char *text, size_t bytes)
+/* The years in "X (3 May 1901 - 4 June 1970) was" or "X (born 3 May 1950)", and with them the words
+ * "born" and "died" where the question has them. */
+static void mark_life(const reading *r, sentence *s)
+{
+    static const char *const born[] = {"born", NULL};
+    const char *open = memchr(s->text, '(', s->bytes < 160 ? s->bytes : 160);
+    const char *close = open ? memchr(open, ')', (size_t)(s->text + s->bytes - open)) : NULL;
+    bool said = false;
+    int found = 0, year[2] = {-1, -1};
+    for (int i = 0; close && i < s->words; i++) {
+        const char *at = s->text + s->word[i].at;
+        if (at < open || at > close) continue;
+        said |= syn_extract_word_in(s, i, born);
+        if (syn_extract_year(s, i) && found < 2) year[found++] = i;
+    }
+    s->life[0] = said || found == 2 ? year[0] : -1;
+    s->life[1] = found == 2 ? year[1] : -1;
+    if (s->life[0] >= 0 && r->born >= 0) s->cover |= 1ull << r->born;
+    if (s->life[1] >= 0 && r->died >= 0) s->cover |= 1ull << r->died;
+}
+
+/* "is a Danish painter" is about the nationality, "as a striker" about the position, and "the city
+ * of X" about the town that the question asks for. */
+static void mark_focus(const reading *r, sentence *s)
+{
+    static const char *const article[] = {"a", "an", NULL}, *const as[] = {"as", NULL};
+    if (r->focus < 0) return;
+    int bit = syn_extract_bit(r, r->question_word[r->focus].stem);
+    bool about = bit < 0 || s->cover >> bit & 1;
+    for (int i = 0; i < s->words && !about; i++) {
+        const syn_word *w = &s->word[i];
+        bool behind = syn_extract_word_in(s, i - 1, article);
+        if (r->kind == ASKED_NATION) about = behind && w->capital && !w->stop;
+        if (r->kind == ASKED_ROLE) about = behind && syn_extract_word_in(s, i - 2, as);
+        if (r->focus_group >= 0 && !w->capital && !w->stop)
+            about |= syn_extract_group(s->text, w) == r->focus_group;
+    }
+    if (about && bit >= 0) s->cover |= 1ull << bit;
+}
+
+static bool read_sentence(reading *r, int item, const char *text, size_t bytes, bool opens)
 {
     syn_word words[WORDS_MAX], title[TITLE_WORDS_MAX];
     int n = syn_words(text, bytes, words, WORDS_MAX);
     if (n == 0 || r->sentences == SENTENCES_MAX) return true;
     sentence *s = &r->sentence[r->sentences];
     const char *name = r->team->items[item].title;
-    *s = (sentence){.item = item, .text = text, .bytes = bytes, .words = n};
+    *s = (sentence){
+        .item = item, .opens = opens, .text = text, .title = name, .bytes = bytes, .words = n};
     s->titles = syn_words(name, strlen(name), title, TITLE_WORDS_MAX);
     s->word = malloc(sizeof *words * (size_t)(n + s->titles));
     if (!s->word) return false;
     r->sentences++;
     memcpy(s->word, words, sizeof *words * (size_t)n);
     memcpy(s->word + n, title, sizeof *words * (size_t)s->titles);
+    syn_extract_kin(r, s->word, n + s->titles);
     mark_words(r, s, s->word, n + s->titles);
+    mark_life(r, s);
+    mark_focus(r, s);
     return true;
 }
 
@@ -119,11 +95,12 @@ static bool read_items(reading *r, uint64_t items)
         if (!(items >> k & 1)) continue;
         const char *text = r->team->items[k].text;
         size_t bytes = strlen(text);
-        for (size_t at = 0; at < bytes;) {
+        bool opens = true;
+        for (size_t at = 0; at < bytes; opens = false) {
             size_t end = syn_sentence_end(text, bytes, at);
             if (end == at) end++;
             while (at < end && strchr(" \n\t\r", text[at])) at++;
-            if (!read_sentence(r, k, text + at, end - at)) return false;
+            if (!read_sentence(r, k, text + at, end - at, opens)) return false;
             at = end;
         }
     }
@@ -259,8 +236,9 @@ static json_t *what_is_needed(const reading *r, uint64_t cover)
 static double confidence(const reading *r, const chain *c)
 {
     static const double certainty[] = {
-        [ASKED_THING] = .85, [ASKED_PERSON] = .9, [ASKED_PLACE] = .9, [ASKED_YEAR] = .9,
-        [ASKED_NUMBER] = .8, [ASKED_YES_NO] = .6, [ASKED_CHOICE] = .7};
+        [ASKED_THING] = .85, [ASKED_PERSON] = .9, [ASKED_PLACE] = .9,
+        [ASKED_YEAR] = .9,   [ASKED_NUMBER] = .8, [ASKED_ROLE] = .7,
+        [ASKED_NATION] = .8, [ASKED_YES_NO] = .6, [ASKED_CHOICE] = .7};
     return certainty[r->kind] * syn_extract_covered(r, c->cover);
 }
 
@@ -320,7 +298,7 @@ syn_status syn_extractive_reply(const syn_round_call *call, char **out)
     reading *r = calloc(1, sizeof *r);
     if (!r) return syn_fail(SYN_ERR_MEMORY, "out of memory for an extractive agent");
     r->team = call->team;
-    read_question(r, call->team->question);
+    syn_extract_question(r, call->team->question);
     json_t *reply = NULL;
     if (read_items(r, call->team->holds[call->agent])) {
         weigh_stems(r);

@@ -2,10 +2,13 @@
  *
  * An extractive agent looks for up to three linked sentences that together cover the question's
  * words (weighted by idf among its own sentences), and in them for a span of the kind that is asked
- * for: a person or thing that the question does not name, a year, a number, one of two
- * alternatives, yes or no. It understands nothing: paraphrase, negation inside clauses and
- * arithmetic are beyond it, and its confidence is no more than how much of the question its
- * sentences cover. Deterministic. */
+ * for: a name that the question does not have, a day or year, a number, a role, a nationality, one
+ * of two alternatives, yes or no. Of several names it prefers the one that its items call what is
+ * asked for ("the harbour town of X" for "which town"), near the words that say what is asked, and
+ * not the name that only leads from one sentence to the next; where the items say that its best
+ * name is of another sort, it says that it does not know. It understands nothing: paraphrase,
+ * negation inside clauses and arithmetic are beyond it, and its confidence is no more than how much
+ * of the question its sentences cover. Deterministic. */
 #ifndef SYN_SERVE_EXTRACTIVE_H
 #define SYN_SERVE_EXTRACTIVE_H
 

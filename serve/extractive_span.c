@@ -4,164 +4,134 @@
 
 #include "serve/extractive_internal.h"
 
-typedef struct span {
-    const sentence *s;
-    int first, last; /* words */
-    double score;
-} span;
+/* ---- the text of a span ---- */
 
-static void write_span(const span *best, char *out)
+static size_t put(char *out, const char *text, size_t bytes)
 {
-    const syn_word *a = &best->s->word[best->first], *b = &best->s->word[best->last];
-    size_t bytes = b->at + b->bytes - a->at;
-    const char *text = best->s->text + a->at;
-    /* The rest of "1,204". */
-    while (b->number && a->at + bytes + 1 < best->s->bytes && strchr(",.", text[bytes]) &&
-           text[bytes + 1] >= '0' && text[bytes + 1] <= '9') {
-        bytes += 2;
-        while (a->at + bytes < best->s->bytes && text[bytes] >= '0' && text[bytes] <= '9') bytes++;
-    }
     if (bytes >= SHORT_BYTES) bytes = syn_utf8_prefix(text, SHORT_BYTES - 1);
     memcpy(out, text, bytes);
     out[bytes] = 0;
+    return bytes;
 }
 
-static bool word_is(const sentence *s, int i, const char *word)
+/* Behind the digits: the rest of "1,204". */
+static size_t rest_of_number(const sentence *s, size_t at)
 {
-    return i >= 0 && i < s->words && strlen(word) == s->word[i].bytes &&
-           strncasecmp(s->text + s->word[i].at, word, s->word[i].bytes) == 0;
+    const char *text = s->text;
+    size_t end = at;
+    while (end + 1 < s->bytes && strchr(",.", text[end]) && text[end + 1] >= '0' &&
+           text[end + 1] <= '9') {
+        end++;
+        while (end < s->bytes && text[end] >= '0' && text[end] <= '9') end++;
+    }
+    return end - at;
 }
 
-static bool any_word_is(const sentence *s, int i, const char *const *list)
+/* The length of a title without its "(film)". */
+static size_t title_bytes(const sentence *s)
 {
-    for (; *list; list++)
-        if (word_is(s, i, *list)) return true;
-    return false;
+    const char *parenthesis = strchr(s->title, '(');
+    size_t n =
+        parenthesis && parenthesis > s->title ? (size_t)(parenthesis - s->title) : strlen(s->title);
+    while (n > 0 && s->title[n - 1] == ' ') n--;
+    return n;
 }
 
-static bool asks_for(const reading *r, const char *const *list)
+/* The name by which the item calls its subject is fuller than "Winter" or "Salt Road", and more
+ * common than "Paul Michael Gross": the title stands for them. */
+static bool better_as_title(const reading *r, const span *x)
 {
-    for (int i = 0; i < r->question_words; i++)
-        for (const char *const *word = list; *word; word++)
-            if (strlen(*word) == r->question_word[i].bytes &&
-                strncasecmp(r->question + r->question_word[i].at, *word, strlen(*word)) == 0)
-                return true;
-    return false;
+    static const char *const article[] = {"the", "a", "an", NULL};
+    const sentence *s = x->s;
+    size_t bytes = title_bytes(s);
+    int n = 0, first = s->words;
+    while (n < s->titles && s->word[first + n].at < bytes) n++;
+    if (n < 2 || strchr(s->title, ',') || s->word[first + n - 1].exact != s->word[x->last].exact)
+        return false;
+    if (syn_extract_word_in(s, first, article))
+        return n == x->last - x->first + 2 && s->word[first + 1].exact == s->word[x->first].exact;
+    if (r->kind != ASKED_PERSON) return false;
+    return x->first == x->last || s->word[first].exact == s->word[x->first].exact;
 }
 
-static int year_of(const sentence *s, int i)
+static void write_span(const reading *r, const span *best, char *out)
 {
+    const sentence *s = best->s;
+    if (best->first >= s->words || better_as_title(r, best)) {
+        put(out, s->title, title_bytes(s));
+        return;
+    }
+    const syn_word *a = &s->word[best->first], *b = &s->word[best->last];
+    size_t end = b->at + b->bytes;
+    if (b->number) end += rest_of_number(s, end);
+    put(out, s->text + a->at, end - a->at);
+}
+
+int syn_extract_year(const sentence *s, int i)
+{
+    if (i < 0 || i >= s->words) return 0;
     const syn_word *w = &s->word[i];
     if (!w->number || w->bytes != 4) return 0;
     int year = atoi(s->text + w->at);
     return year >= 1000 && year <= 2999 ? year : 0;
 }
 
-/* ---- candidates ---- */
+/* ---- where names, numbers and days end ---- */
+
+static const char *const months[] = {"January",  "February", "March",  "April",     "May",
+                                     "June",     "July",     "August", "September", "October",
+                                     "November", "December", NULL};
+
+static bool hyphen_before(const sentence *s, int i)
+{
+    return s->word[i].at > 0 && s->text[s->word[i].at - 1] == '-' &&
+           s->word[i - 1].at + s->word[i - 1].bytes + 1 == s->word[i].at;
+}
+
+/* Behind an opening quotation mark: the last word before the closing one, -1 without any. */
+static int quoted_end(const sentence *s, int i)
+{
+    size_t at = s->word[i].at;
+    if (at == 0 || s->text[at - 1] != '"') return -1;
+    const char *close = memchr(s->text + at, '"', s->bytes - at);
+    int last = -1;
+    for (int k = i; close && k < s->words && s->text + s->word[k].at < close; k++) last = k;
+    return last - i < 12 ? last : -1;
+}
 
 /* The last word of the name that begins at i: capitalised words, with "of", "de" and the like
- * between two of them. */
-static int name_end(const sentence *s, int i)
+ * between two of them, or all that is in quotation marks. A person is not "John of York". */
+static int name_end(const reading *r, const sentence *s, int i)
 {
     static const char *const inside[] = {"of", "de", "la", "van", "von", "da", "del", "the", NULL};
-    int last = i;
+    static const char *const of[] = {"of", NULL};
+    int last = quoted_end(s, i);
+    if (last >= i) return last;
+    last = i;
     for (int k = i + 1; k < s->words && s->word[k].joined; k++) {
-        if (s->word[k].capital && !s->word[k].stop)
+        if (s->word[k].capital || hyphen_before(s, k) ||
+            (s->word[k].number && s->word[k].bytes <= 3 && k == last + 1))
             last = k;
-        else if (!any_word_is(s, k, inside))
+        else if (!syn_extract_word_in(s, k, inside) ||
+                 (r->kind == ASKED_PERSON && last > i && syn_extract_word_in(s, k, of)))
             break;
     }
+    while (last > i && s->word[last].stop && !hyphen_before(s, last)) last--;
     return last;
 }
 
-static bool in_question(const reading *r, const sentence *s, int first, int last)
+/* "12 May 1950", "May 12, 1950", "May 1950": from word i on; i itself where there is none. */
+static int day_end(const sentence *s, int i)
 {
-    for (int k = first; k <= last; k++)
-        if (!s->word[k].stop && syn_extract_bit(r, s->word[k].stem) < 0) return false;
-    return true;
-}
-
-/* How near the span is to the question's words in its sentence, each weighted. */
-static double nearness(const reading *r, const span *c)
-{
-    double sum = 0;
-    for (int k = 0; k < c->s->words; k++) {
-        int bit = syn_extract_bit(r, c->s->word[k].stem);
-        if (bit < 0 || (k >= c->first && k <= c->last)) continue;
-        int distance = k < c->first ? c->first - k : k - c->last;
-        sum += r->weight[bit] / sqrt(distance);
+    int k = i;
+    bool month = syn_extract_word_in(s, i, months);
+    if (!month && s->word[i].bytes <= 2 && syn_extract_word_in(s, i + 1, months)) {
+        month = true;
+        k = i + 1;
     }
-    return sum;
-}
-
-/* A name in several sentences of the chain links them, and is less likely to be its end. */
-static double link_penalty(const reading *r, const chain *c, const span *x)
-{
-    for (int k = 0; k < c->count; k++) {
-        const sentence *s = &r->sentence[c->at[k]];
-        if (s != x->s && syn_extract_has(s, x->s->word[x->last].stem)) return .3;
-    }
-    return 0;
-}
-
-/* What a sentence is about, where the question does not say it: "which film ...?" */
-static double subject_bonus(const reading *r, const span *x)
-{
-    bool about = false;
-    if (r->kind == ASKED_PLACE) return 0;
-    for (int k = x->s->words; k < x->s->words + x->s->titles; k++)
-        about |= x->s->word[k].stem == x->s->word[x->last].stem;
-    return (about ? .3 : 0) + (x->first == 0 ? .2 : 0);
-}
-
-/* "American" in "an American film". */
-static double adjective_penalty(const reading *r, const span *x)
-{
-    static const char *const asked_for[] = {"nationality", NULL};
-    const syn_word *next = &x->s->word[x->last + 1];
-    bool before_noun = x->last + 1 < x->s->words && next->joined && !next->capital && !next->stop;
-    return x->first == x->last && x->first > 0 && before_noun && !asks_for(r, asked_for) ? .5 : 0;
-}
-
-static double kind_bonus(const reading *r, const span *x)
-{
-    static const char *const place[] = {"in", "at", "near", "from", "of", NULL};
-    static const char *const person[] = {"by", "with", "named", NULL};
-    static const char *const verb[] = {"is", "was", "were", "has", "had", NULL};
-    int words = x->last - x->first + 1;
-    if (r->kind == ASKED_PLACE) return any_word_is(x->s, x->first - 1, place) ? .3 : 0;
-    if (r->kind != ASKED_PERSON) return 0;
-    return (any_word_is(x->s, x->first - 1, person) ? .2 : 0) +
-           (words == 2 || words == 3 ? .1 : 0) + (any_word_is(x->s, x->last + 1, verb) ? .05 : 0);
-}
-
-/* Names of the question in the sentence: the farther hop has fewer. */
-static double distance_bonus(const reading *r, const chain *c, const sentence *s)
-{
-    if (c->count < 2 || !r->capital) return 0;
-    return .2 * (1 - (double)__builtin_popcountll(s->cover & r->capital) /
-                         (double)__builtin_popcountll(r->capital));
-}
-
-static void consider(const reading *r, const chain *c, span x, span *best)
-{
-    if (in_question(r, x.s, x.first, x.last)) return;
-    x.score = 1 + nearness(r, &x) + kind_bonus(r, &x) + distance_bonus(r, c, x.s) -
-              link_penalty(r, c, &x) + subject_bonus(r, &x) - adjective_penalty(r, &x);
-    if (!best->s || x.score > best->score + 1e-12) *best = x;
-}
-
-static void scan_names(const reading *r, const chain *c, span *best)
-{
-    for (int k = 0; k < c->count; k++) {
-        const sentence *s = &r->sentence[c->at[k]];
-        for (int i = 0; i < s->words; i++) {
-            if (!s->word[i].capital || s->word[i].stop || s->word[i].number) continue;
-            span x = {.s = s, .first = i, .last = name_end(s, i)};
-            consider(r, c, x, best);
-            i = x.last;
-        }
-    }
+    if (!month) return i;
+    if (k == i && k + 1 < s->words && s->word[k + 1].number && s->word[k + 1].bytes <= 2) k++;
+    return syn_extract_year(s, k + 1) ? k + 1 : k;
 }
 
 /* "1,204" and "3.5" are two words to the tokeniser: the second is no number of its own. */
@@ -172,110 +142,277 @@ static bool continues_number(const sentence *s, int i)
            strchr(",.", s->text[s->word[i].at - 1]);
 }
 
-static void scan_numbers(const reading *r, const chain *c, bool years, span *best)
+static int number_end(const reading *r, const sentence *s, int i)
+{
+    static const char *const large[] = {"thousand", "million", "billion", "percent", NULL};
+    while (i + 1 < s->words && continues_number(s, i + 1)) i++;
+    if (i + 1 < s->words && s->word[i + 1].joined && syn_extract_word_in(s, i + 1, large)) i++;
+    if (r->with_unit && i + 1 < s->words && s->word[i + 1].joined && !s->word[i + 1].stop) i++;
+    return i;
+}
+
+/* ---- the score of a candidate ---- */
+
+static bool in_question(const reading *r, const sentence *s, int first, int last)
+{
+    for (int k = first; k <= last; k++)
+        if (!s->word[k].stop && syn_extract_bit(r, s->word[k].stem) < 0) return false;
+    return true;
+}
+
+/* How near the span is to the question's words in its sentence, each weighted, those most that say
+ * what is asked. */
+static double nearness(const reading *r, const span *x)
+{
+    double sum = 0;
+    uint64_t seen = 0;
+    bool title = x->first >= x->s->words;
+    int first = title ? -1 : x->first, last = title ? -1 : x->last;
+    for (int k = 0; k < x->s->words; k++) {
+        int bit = syn_extract_bit(r, x->s->word[k].stem);
+        if (bit < 0 || (k >= first && k <= last)) continue;
+        int distance = k < first ? first - k : k - last;
+        sum += (seen >> bit & 1 ? .3 : 1) * r->weight[bit] * r->relation[bit] / sqrt(distance);
+        seen |= 1ull << bit;
+    }
+    return 1.5 * sum;
+}
+
+/* The words that say what is asked stand in this sentence, and not only in the others. */
+static double hop_bonus(const reading *r, const chain *c, const sentence *s)
+{
+    double here = 0, anywhere = 0;
+    for (int k = 0; k < r->stems; k++) {
+        if (r->relation[k] < 1) continue;
+        here += s->cover >> k & 1 ? r->weight[k] : 0;
+        anywhere += c->cover >> k & 1 ? r->weight[k] : 0;
+    }
+    double bonus = anywhere > 0 ? .3 * here / anywhere : 0;
+    if (c->count < 2 || !r->capital) return bonus;
+    return bonus + .2 * (1 - (double)__builtin_popcountll(s->cover & r->capital) /
+                                 (double)__builtin_popcountll(r->capital));
+}
+
+/* A name that leads from one sentence of the chain to another is less likely to be its end. */
+static double bridge_penalty(const reading *r, const chain *c, const span *x)
 {
     for (int k = 0; k < c->count; k++) {
         const sentence *s = &r->sentence[c->at[k]];
-        for (int i = 0; i < s->words; i++)
-            if (s->word[i].number && !continues_number(s, i) && (!years || year_of(s, i)))
-                consider(r, c, (span){.s = s, .first = i, .last = i}, best);
+        if (s != x->s && syn_extract_has(s, x->s->word[x->last].stem))
+            return r->want == SORT_NONE ? .3 : .2;
     }
+    return 0;
 }
 
-/* ---- alternatives, yes and no ---- */
-
-/* Two names around "or" in the question, as word ranges. */
-static bool alternatives(const reading *r, int range[2][2])
+/* What a sentence is about is the answer to "which film ...?", and not to "where was X ...?",
+ * unless it is said to be just what is asked for. */
+static double subject_bonus(const reading *r, const span *x, double agreement)
 {
-    const syn_word *w = r->question_word;
-    for (int i = 1; i + 1 < r->question_words; i++) {
-        if (w[i].bytes != 2 || strncasecmp(r->question + w[i].at, "or", 2) != 0) continue;
-        range[0][1] = range[0][0] = i - 1;
-        while (range[0][0] > 1 && w[range[0][0]].joined && w[range[0][0] - 1].capital)
-            range[0][0]--;
-        range[1][0] = range[1][1] = i + 1;
-        while (range[1][1] + 1 < r->question_words && w[range[1][1] + 1].joined) range[1][1]++;
-        return true;
-    }
-    return false;
+    bool about = x->first >= x->s->words;
+    if (r->kind == ASKED_PLACE && !r->subject_given) return 0;
+    for (int k = x->s->words; k < x->s->words + x->s->titles; k++)
+        about |= x->s->word[k].stem == x->s->word[x->last].stem;
+    if (r->subject_given && agreement > .8) return 0;
+    if (r->subject_given) return about ? -.5 : x->first == 0 ? -.3 : 0;
+    return (about ? .3 : 0) + (x->first == 0 ? .2 : 0);
 }
 
-static double mention(const reading *r, const sentence *s, const int range[2])
+/* "American" in "an American film". */
+static bool adjective(const span *x)
 {
-    int found = 0, all = 0;
-    for (int i = range[0]; i <= range[1]; i++) {
-        if (r->question_word[i].stop) continue;
-        all++;
-        found += syn_extract_has(s, r->question_word[i].stem);
-    }
-    return all > 0 ? (double)found / all : 0;
+    if (x->first >= x->s->words || x->last + 1 >= x->s->words) return false;
+    const syn_word *next = &x->s->word[x->last + 1];
+    return x->first > 0 && next->joined && !next->capital && !next->stop && !next->number;
 }
 
-/* The earliest year in the best sentence about the alternative; 0 when there is none. */
-static int year_about(const reading *r, const int range[2])
+/* A word that begins the sentence has its capital from there, unless others know it as a name. */
+static bool common_opening(const span *x)
 {
-    int year = 0;
-    double best = .5;
-    for (int k = 0; k < r->sentences; k++) {
-        double m = mention(r, &r->sentence[k], range);
-        for (int i = 0; i < r->sentence[k].words && m > best; i++)
-            if (year_of(&r->sentence[k], i)) {
-                year = year_of(&r->sentence[k], i);
-                best = m;
-            }
-    }
-    return year;
+    const sentence *s = x->s;
+    if (x->first != 0 || x->last != 0) return false;
+    for (int k = s->words; k < s->words + s->titles; k++)
+        if (s->word[k].exact == s->word[0].exact) return false;
+    return true;
 }
 
-static int choose(const reading *r, const chain *c, int range[2][2])
+/* "Roderick" opens the item "Roddy Maude-Roxby" that the question names. */
+static bool known_subject(const reading *r, const span *x)
 {
-    static const char *const early[] = {"first", "earlier", "older", "before", "oldest", NULL};
-    static const char *const late[] = {"later", "last", "younger", "newer", "after", NULL};
-    int year[2] = {year_about(r, range[0]), year_about(r, range[1])};
-    if (year[0] && year[1] && year[0] != year[1]) {
-        if (asks_for(r, early)) return year[1] < year[0];
-        if (asks_for(r, late)) return year[1] > year[0];
-    }
-    double said[2] = {0, 0};
-    for (int k = 0; k < c->count; k++)
-        for (int a = 0; a < 2; a++) {
-            const sentence *s = &r->sentence[c->at[k]];
-            double m = mention(r, s, range[a]) * syn_extract_covered(r, s->cover);
-            if (m > said[a]) said[a] = m;
+    const sentence *s = x->s;
+    if (x->first != 0 || s->titles == 0 || !s->opens) return false;
+    return in_question(r, s, s->words, s->words + s->titles - 1);
+}
+
+static double adjective_penalty(const reading *r, const span *x)
+{
+    if (!adjective(x) || syn_extract_has_focus(r, x)) return 0;
+    return r->kind == ASKED_PERSON ? .8 : x->first == x->last ? .5 : .2;
+}
+
+static void consider(const reading *r, const chain *c, span x, span *best)
+{
+    if (in_question(r, x.s, x.first, x.last) || known_subject(r, &x)) return;
+    double agreement = syn_extract_agreement(r, &x, &x.doubtful);
+    x.score = nearness(r, &x) + agreement + hop_bonus(r, c, x.s) - bridge_penalty(r, c, &x) +
+              subject_bonus(r, &x, agreement) - adjective_penalty(r, &x) -
+              (common_opening(&x) ? .5 : 0) -
+              (syn_extract_bit(r, x.s->word[x.last].stem) >= 0 ? .2 : 0);
+    if (!best->s || x.score > best->score + 1e-12) *best = x;
+}
+
+/* ---- candidates ---- */
+
+static void scan_names(const reading *r, const chain *c, span *best)
+{
+    static const char *const it[] = {"it", "he", "she", "they", "his", "her", "its", NULL};
+    for (int k = 0; k < c->count; k++) {
+        const sentence *s = &r->sentence[c->at[k]];
+        if (s->titles > 0 && syn_extract_word_in(s, 0, it))
+            consider(r, c, (span){.s = s, .first = s->words, .last = s->words + s->titles - 1},
+                     best);
+        for (int i = 0; i < s->words; i++) {
+            bool quoted = quoted_end(s, i) > i;
+            if (!quoted && (!s->word[i].capital || s->word[i].stop || s->word[i].number)) continue;
+            span x = {.s = s, .first = i, .last = name_end(r, s, i)};
+            if (!syn_extract_word_in(s, i, months) || x.last > i) consider(r, c, x, best);
+            i = x.last;
         }
-    return said[1] > said[0];
+    }
 }
 
-static bool negated(const reading *r, const chain *c)
+static void scan_nations(const reading *r, const chain *c, span *best)
 {
-    static const char *const no[] = {"not", "never", "no", "neither", "nor", NULL};
-    for (int k = 0; k < c->count; k++)
-        for (int i = 0; i < r->sentence[c->at[k]].words; i++)
-            if (any_word_is(&r->sentence[c->at[k]], i, no)) return true;
-    return false;
+    static const char *const article[] = {"a", "an", NULL};
+    for (int k = 0; k < c->count; k++) {
+        const sentence *s = &r->sentence[c->at[k]];
+        for (int i = 1; i < s->words; i++) {
+            span x = {.s = s, .first = i, .last = i};
+            if (!s->word[i].capital || s->word[i].stop || !adjective(&x)) continue;
+            x.score = 1 + hop_bonus(r, c, s) + (syn_extract_word_in(s, i - 1, article) ? .5 : 0);
+            if (!best->s || x.score > best->score + 1e-12) *best = x;
+        }
+    }
+}
+
+static bool participle(const sentence *s, int i)
+{
+    const syn_word *w = &s->word[i];
+    return w->bytes > 4 && memcmp(s->text + w->at + w->bytes - 2, "ed", 2) == 0;
+}
+
+/* The common noun with its adjectives from word i on, without "Danish". */
+static span role_at(const sentence *s, int i)
+{
+    span x = {.s = s, .first = i};
+    while (x.first < s->words && (s->word[x.first].capital || s->word[x.first].number)) x.first++;
+    x.last = x.first - 1;
+    while (x.last + 1 < s->words && !s->word[x.last + 1].stop && !participle(s, x.last + 1) &&
+           !s->word[x.last + 1].capital && (x.last < x.first || s->word[x.last + 1].joined))
+        x.last++;
+    return x;
+}
+
+/* "as a central defender", "is a Danish painter", "the aviator Amy Johnson". */
+static void scan_roles(const reading *r, const chain *c, span *best)
+{
+    static const char *const as[] = {"as", NULL}, *const be[] = {"is", "was", "were", "are", NULL};
+    static const char *const article[] = {"a", "an", "the", "his", "her", NULL};
+    for (int k = 0; k < c->count; k++) {
+        const sentence *s = &r->sentence[c->at[k]];
+        for (int i = 1; i < s->words; i++) {
+            bool behind = syn_extract_word_in(s, i - 1, article);
+            bool role = syn_extract_word_in(s, i - 1 - behind, as);
+            bool named = i + 1 < s->words && s->word[i + 1].joined && s->word[i + 1].capital &&
+                         syn_extract_bit(r, s->word[i + 1].stem) >= 0 &&
+                         syn_extract_sort(syn_extract_group(s->text, &s->word[i])) == SORT_PERSON;
+            if (!role && !named && !(behind && syn_extract_word_in(s, i - 2, be))) continue;
+            span x = role_at(s, i);
+            if (x.last < x.first || in_question(r, s, x.first, x.last)) continue;
+            x.score = nearness(r, &x) + hop_bonus(r, c, s) + (role || named ? .5 : 0);
+            if (!best->s || x.score > best->score + 1e-12) *best = x;
+        }
+    }
+}
+
+/* Birth comes first in "(3 May 1901 - 4 June 1970)", and death last. */
+static double life_bonus(const reading *r, const span *x)
+{
+    const sentence *s = x->s;
+    double bonus = 0;
+    for (int end = 0; end < 2; end++) {
+        int bit = end == 0 ? r->born : r->died, year = s->life[end];
+        if (year < x->first || year > x->last) continue;
+        bonus += bit >= 0 && r->relation[bit] >= 1 ? .8 : -.2;
+    }
+    return bonus;
+}
+
+static void scan_years(const reading *r, const chain *c, span *best)
+{
+    static const char *const century[] = {"century", NULL};
+    for (int k = 0; k < c->count; k++) {
+        const sentence *s = &r->sentence[c->at[k]];
+        for (int i = 0; i < s->words; i++) {
+            int last = r->whole_date ? day_end(s, i) : i;
+            bool period = syn_extract_word_in(s, i + 1, century) && s->word[i].number;
+            if (period) last = i + 1;
+            if (last == i && !syn_extract_year(s, i)) continue;
+            span x = {.s = s, .first = i, .last = last};
+            if (in_question(r, s, i, last)) continue;
+            x.score = nearness(r, &x) + hop_bonus(r, c, s) + life_bonus(r, &x) +
+                      (period && syn_extract_asks_for(r, century) ? .5
+                       : last > i && !syn_extract_year(s, last)   ? -.2
+                                                                  : 0);
+            if (!best->s || x.score > best->score + 1e-12) *best = x;
+            i = last;
+        }
+    }
+}
+
+static void scan_numbers(const reading *r, const chain *c, span *best)
+{
+    static const char *const words[] = {"two",   "three", "four",  "five",   "six",    "seven",
+                                        "eight", "nine",  "ten",   "eleven", "twelve", "twenty",
+                                        "dozen", "once",  "twice", NULL};
+    for (int k = 0; k < c->count; k++) {
+        const sentence *s = &r->sentence[c->at[k]];
+        for (int i = 0; i < s->words; i++) {
+            bool digits = s->word[i].number;
+            if (!digits && !syn_extract_word_in(s, i, words)) continue;
+            span x = {.s = s, .first = i, .last = number_end(r, s, i)};
+            bool dated = syn_extract_year(s, i) || day_end(s, i) > i ||
+                         syn_extract_word_in(s, i - 1, months);
+            if (!in_question(r, s, i, x.last)) {
+                x.score =
+                    nearness(r, &x) + hop_bonus(r, c, s) - (dated ? .5 : 0) - (digits ? 0 : .1);
+                if (!best->s || x.score > best->score + 1e-12) *best = x;
+            }
+            i = x.last;
+        }
+    }
+}
+
+/* ---- the answer ---- */
+
+static span best_span(const reading *r, const chain *c)
+{
+    span best = {0};
+    if (r->kind == ASKED_YEAR) scan_years(r, c, &best);
+    if (r->kind == ASKED_NUMBER) scan_numbers(r, c, &best);
+    if (r->kind == ASKED_NATION) scan_nations(r, c, &best);
+    if (r->kind == ASKED_ROLE) scan_roles(r, c, &best);
+    if (!best.s && r->kind != ASKED_YEAR && r->kind != ASKED_NUMBER) scan_names(r, c, &best);
+    return best;
 }
 
 void syn_extract_answer(const reading *r, const chain *c, char out[SHORT_BYTES])
 {
-    span best = {0};
-    int range[2][2];
     *out = 0;
     if (r->kind == ASKED_YES_NO) {
-        strcpy(out, negated(r, c) ? "no" : "yes");
+        strcpy(out, syn_extract_is_true(r, c) ? "yes" : "no");
         return;
     }
-    if (r->kind == ASKED_CHOICE && alternatives(r, range)) {
-        const int *a = range[choose(r, c, range)];
-        const syn_word *from = &r->question_word[a[0]], *to = &r->question_word[a[1]];
-        size_t bytes = to->at + to->bytes - from->at;
-        if (bytes >= SHORT_BYTES) bytes = syn_utf8_prefix(r->question + from->at, SHORT_BYTES - 1);
-        memcpy(out, r->question + from->at, bytes);
-        out[bytes] = 0;
-        return;
-    }
-    if (r->kind == ASKED_YEAR) scan_numbers(r, c, true, &best);
-    if (r->kind == ASKED_NUMBER || (r->kind == ASKED_YEAR && !best.s))
-        scan_numbers(r, c, false, &best);
-    if (!best.s && r->kind != ASKED_YEAR && r->kind != ASKED_NUMBER) scan_names(r, c, &best);
-    if (best.s) write_span(&best, out);
+    if (r->kind == ASKED_CHOICE && syn_extract_choice(r, c, out)) return;
+    span best = best_span(r, c);
+    if (best.s && !best.doubtful) write_span(r, &best, out);
 }

@@ -12,7 +12,7 @@
 int syn_cmd_pretrain(int argc, char **argv);
 
 typedef struct pretrain_options {
-    syn_session_config session; /* first: shared options */
+    syn_run_config session; /* first: shared options */
     const char *component, *out, *init;
     int64_t cross_fit, ranker_steps, gap_steps, state_steps, batch;
     double dropout, learning_rate, weight_decay;
@@ -21,7 +21,7 @@ typedef struct pretrain_options {
 
 #define FIELD(name) offsetof(pretrain_options, name)
 static const syn_option options[] = {
-    SYN_SESSION_OPTIONS,
+    SYN_RUN_OPTIONS,
     {"component", SYN_OPTION_CHOICE, FIELD(component), "all", 0, 0, "state_encoder|ckm|gap_detector|all",
      "What to fit; ckm and gap_detector are fitted together, after the ranker.", NULL},
     {"out", SYN_OPTION_TEXT, FIELD(out), NULL, 0, 0, "DIR", "The checkpoint to be written.", NULL},
@@ -30,7 +30,7 @@ static const syn_option options[] = {
     {"cross-fit", SYN_OPTION_INT, FIELD(cross_fit), "4", 0, SYN_MODEL_PARTS_MAX, "F",
      "Fit F more on all but one fold each: the policy then trains on records that its judges have not seen.",
      NULL},
-    {"title-disjoint", SYN_OPTION_BOOL, offsetof(syn_session_config, title_disjoint), NULL, 0, 0, NULL,
+    {"title-disjoint", SYN_OPTION_BOOL, offsetof(syn_run_config, title_disjoint), NULL, 0, 0, NULL,
      "Leave out training records that share a title with the test fold.", NULL},
     {"ranker-steps", SYN_OPTION_INT, FIELD(ranker_steps), "600", 1, 1e7, "N", "Optimiser steps of the ranker.", NULL},
     {"gap-steps", SYN_OPTION_INT, FIELD(gap_steps), "900", 1, 1e7, "N",
@@ -76,7 +76,7 @@ static syn_pretrain_config pretrain_config(const pretrain_options *o)
     return c;
 }
 
-static syn_status fit_perception(syn_session *s, const pretrain_options *o, const syn_corpus *corpus, syn_model *m)
+static syn_status fit_perception(syn_run *s, const pretrain_options *o, const syn_corpus *corpus, syn_model *m)
 {
     const syn_pretrain_config c = pretrain_config(o);
     syn_pretrain_result r;
@@ -89,7 +89,7 @@ static syn_status fit_perception(syn_session *s, const pretrain_options *o, cons
     return SYN_OK;
 }
 
-static syn_status fit_state(syn_session *s, const pretrain_options *o, const syn_corpus *corpus, syn_model *m)
+static syn_status fit_state(syn_run *s, const pretrain_options *o, const syn_corpus *corpus, syn_model *m)
 {
     syn_state_result r;
     int32_t *all = malloc(sizeof *all * (size_t)corpus->records);
@@ -120,7 +120,7 @@ static char *config_text(const pretrain_options *o)
 static syn_status run(int argc, char **argv)
 {
     pretrain_options o;
-    syn_session s = {0};
+    syn_run s = {0};
     syn_corpus corpus = {0};
     syn_model m = {0};
     char *config = NULL, *provenance = NULL;
@@ -132,23 +132,32 @@ static syn_status run(int argc, char **argv)
     if (state_only && !o.init) {
         return syn_fail(SYN_ERR_USAGE, "pretrain: --component state_encoder needs --init DIR with a trained ckm");
     }
-    SYN_TRY(syn_session_open(&s, &o.session, true));
+    if (o.cross_fit == 1) {
+        return syn_fail(SYN_ERR_USAGE, "pretrain: --cross-fit is 1; it is 0 (none) or 2 to %d", SYN_MODEL_PARTS_MAX);
+    }
+    SYN_TRY(syn_run_open(&s, &o.session, true));
+    SYN_TRY(syn_session_out(&s, o.out));
     if (o.init) {
         SYN_TRY(syn_model_load(&s.ctx, o.init, &m, NULL, NULL));
+        if (state_only && !m.has_perception) {
+            st = syn_fail(SYN_ERR_FORMAT, "%s: holds no ckm, which the state encoder is trained on", o.init);
+            goto done;
+        }
     } else {
         SYN_TRY(syn_model_init(&s.ctx, &m, 1));
         SYN_TRY(syn_corpus_idf(&s.data, s.use, m.idf));
     }
-    SYN_TRY(syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.session.pieces));
+    st = syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.session.pieces);
+    SYN_TRY(syn_session_about_data(st, &o.session));
     if (!state_only) {
         for (int k = 0; k < m.parts; k++) syn_perception_free(&s.ctx, &m.part[k]);
         syn_perception_free(&s.ctx, &m.perception);
         syn_perception_free(&s.ctx, &m.shuffled);
-        SYN_TRY(fit_perception(&s, &o, &corpus, &m));
+        SYN_TRY(syn_session_about_data(fit_perception(&s, &o, &corpus, &m), &o.session));
     }
     if (state_only || strcmp(o.component, "all") == 0) SYN_TRY(fit_state(&s, &o, &corpus, &m));
     config = config_text(&o);
-    provenance = syn_session_provenance(&s, &o.session);
+    provenance = syn_run_provenance(&s, &o.session);
     SYN_TRY(syn_model_save(o.out, &m, false, config, provenance));
     printf("saved %s\n", o.out);
 done:
@@ -156,7 +165,7 @@ done:
     free(provenance);
     syn_model_free(&s.ctx, &m);
     syn_corpus_free(&s.ctx, &corpus);
-    syn_session_close(&s);
+    syn_run_close(&s);
     return st;
 }
 

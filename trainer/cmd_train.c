@@ -12,7 +12,7 @@
 int syn_cmd_train(int argc, char **argv);
 
 typedef struct train_options {
-    syn_session_config session; /* first: shared options */
+    syn_run_config session; /* first: shared options */
     const char *init, *out, *num_agents_range;
     int64_t env_steps, num_episodes, max_rounds, batch_size, mini_batch_size, horizon, epochs, shards;
     int64_t checkpoint_interval, eval_interval, eval_episodes, read_limit;
@@ -23,11 +23,11 @@ typedef struct train_options {
 
 #define FIELD(name) offsetof(train_options, name)
 static const syn_option options[] = {
-    SYN_SESSION_OPTIONS,
+    SYN_RUN_OPTIONS,
     {"init", SYN_OPTION_TEXT, FIELD(init), NULL, 0, 0, "DIR", "The pre-trained checkpoint to begin with.", NULL},
     {"out", SYN_OPTION_TEXT, FIELD(out), NULL, 0, 0, "DIR",
      "Where the best checkpoint, metrics.jsonl and latest/ are written.", NULL},
-    {"title-disjoint", SYN_OPTION_BOOL, offsetof(syn_session_config, title_disjoint), NULL, 0, 0, NULL,
+    {"title-disjoint", SYN_OPTION_BOOL, offsetof(syn_run_config, title_disjoint), NULL, 0, 0, NULL,
      "Leave out training records that share a title with the test fold.", NULL},
     {"env-steps", SYN_OPTION_INT, FIELD(env_steps), "250000", 1, 1e12, "N", "Environment steps in all.", NULL},
     {"num-episodes", SYN_OPTION_INT, FIELD(num_episodes), "0", 0, 1e12, "N",
@@ -153,7 +153,7 @@ static void resume_from(const char *config, syn_train_config *c)
     json_decref(j);
 }
 
-static syn_status load_model(syn_session *s, const train_options *o, syn_train_config *c, syn_model *m)
+static syn_status load_model(syn_run *s, const train_options *o, syn_train_config *c, syn_model *m)
 {
     char latest[4096], *config = NULL;
     snprintf(latest, sizeof latest, "%s/latest", o->out);
@@ -172,7 +172,7 @@ static syn_status load_model(syn_session *s, const train_options *o, syn_train_c
 static syn_status run(int argc, char **argv)
 {
     train_options o;
-    syn_session s = {0};
+    syn_run s = {0};
     syn_corpus corpus = {0};
     syn_model m = {0};
     syn_train_config c;
@@ -186,12 +186,14 @@ static syn_status run(int argc, char **argv)
         return syn_fail(SYN_ERR_USAGE, "train: --init is missing: give the folder that 'syncog pretrain' wrote");
     }
     SYN_RETURN_IF(train_config(&o, &c));
-    SYN_TRY(syn_session_open(&s, &o.session, true));
+    SYN_TRY(syn_run_open(&s, &o.session, true));
     SYN_TRY(load_model(&s, &o, &c, &m));
-    SYN_TRY(syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.session.pieces));
+    SYN_TRY(syn_session_out(&s, o.out));
+    st = syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.session.pieces);
+    SYN_TRY(syn_session_about_data(st, &o.session));
     c.config_json = config = config_text(&o);
-    c.provenance_json = provenance = syn_session_provenance(&s, &o.session);
-    SYN_TRY(syn_train(&s.ctx, &c, &s.data, &corpus, &m, &r));
+    c.provenance_json = provenance = syn_run_provenance(&s, &o.session);
+    SYN_TRY(syn_session_about_data(syn_train(&s.ctx, &c, &s.data, &corpus, &m, &r), &o.session));
     const double busy = r.rollout_seconds + r.update_seconds;
     printf("trained %lld env-steps in %.1f s (%.0f a second: roll-out %.1f s, update %.1f s); best held-out return "
            "%.2f at %lld; KL stop in %.0f %% of updates\nsaved %s\n",
@@ -202,7 +204,7 @@ done:
     free(provenance);
     syn_model_free(&s.ctx, &m);
     syn_corpus_free(&s.ctx, &corpus);
-    syn_session_close(&s);
+    syn_run_close(&s);
     return st;
 }
 

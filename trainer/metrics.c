@@ -69,27 +69,57 @@ double syn_nll(const syn_scored *s, int64_t n, const syn_calibration *c)
     return n ? sum / (double)n : 0;
 }
 
+/* What the fit minimises: the likelihood of z' = a z + b, and a slight preference for a = 1, b = 0, which
+ * keeps it finite where the labels are separable. */
+static const double PRIOR = 1e-3;
+
+static double fit_loss(const syn_scored *s, int64_t n, double a, double b)
+{
+    double sum = PRIOR / 2 * ((a - 1) * (a - 1) + b * b);
+    for (int64_t i = 0; i < n; i++) {
+        double z = a * (double)s[i].logit + b;
+        sum += (z > 0 ? z : 0) + log1p(exp(-fabs(z))) - (s[i].label ? z : 0);
+    }
+    return sum;
+}
+
+/* Newton's step (da, db) at (a, b). */
+static void fit_step(const syn_scored *s, int64_t n, double a, double b, double *da, double *db)
+{
+    double ga = PRIOR * (a - 1), gb = PRIOR * b, haa = PRIOR, hab = 0, hbb = PRIOR;
+    for (int64_t i = 0; i < n; i++) {
+        double z = s[i].logit, p = 1 / (1 + exp(-(a * z + b))), d = p - s[i].label, w = p * (1 - p);
+        ga += d * z;
+        gb += d;
+        haa += w * z * z;
+        hab += w * z;
+        hbb += w;
+    }
+    double det = haa * hbb - hab * hab;
+    *da = -(hbb * ga - hab * gb) / det;
+    *db = -(haa * gb - hab * ga) / det;
+}
+
+/* Where the scores are overconfident the curvature at the start is next to nothing and Newton's step goes
+ * far too far: it is halved until it is one forward. */
 syn_calibration syn_calibration_fit(const syn_scored *s, int64_t n)
 {
-    double a = 1, b = 0; /* z' = a z + b */
-    for (int it = 0; it < 50; it++) {
-        double ga = 1e-3 * (a - 1), gb = 0, haa = 1e-3, hab = 0, hbb = 1e-9;
-        for (int64_t i = 0; i < n; i++) {
-            double z = s[i].logit, p = 1 / (1 + exp(-(a * z + b))), d = p - s[i].label, w = p * (1 - p);
-            ga += d * z;
-            gb += d;
-            haa += w * z * z;
-            hab += w * z;
-            hbb += w;
+    double a = 1, b = 0, loss = fit_loss(s, n, a, b);
+    for (int it = 0; it < 100; it++) {
+        double da, db, step = 1, next = loss, to_a = a, to_b = b;
+        fit_step(s, n, a, b, &da, &db);
+        for (int k = 0; k < 60; k++, step /= 2) {
+            to_a = fmin(fmax(a + step * da, 0.05), 20);
+            to_b = b + step * db;
+            next = fit_loss(s, n, to_a, to_b);
+            if (next < loss) break;
         }
-        double det = haa * hbb - hab * hab;
-        if (det < 1e-12) break;
-        double da = (hbb * ga - hab * gb) / det, db = (haa * gb - hab * ga) / det;
-        a -= da;
-        b -= db;
-        if (a < 0.05) a = 0.05;
-        if (a > 20) a = 20;
-        if (fabs(da) + fabs(db) < 1e-9) break;
+        if (!(next < loss)) break;
+        bool done = loss - next < 1e-10 * (1 + loss);
+        a = to_a;
+        b = to_b;
+        loss = next;
+        if (done) break;
     }
     return (syn_calibration){(float)(1 / a), (float)b};
 }

@@ -107,18 +107,23 @@ static int oracle(const syn_env *e)
     return ANSWER_INDEX;
 }
 
-/* Round robin and broadcast hand out what each agent was dealt: its own pieces go before those it got. */
-static bool own_first(syn_policy_kind k)
+/* Round robin and broadcast hand out what each agent was dealt: its own pieces go before those it got.
+ * The oracle knows which gold somebody lacks. */
+static bool raises(syn_policy_kind k)
 {
     return k == SYN_POLICY_BROADCAST || k == SYN_POLICY_BROADCAST_RANKER || k == SYN_POLICY_ROUND_ROBIN ||
-           k == SYN_POLICY_ROUND_ROBIN_RANKER || k == SYN_POLICY_ROUND_ROBIN_AUTO_END;
+           k == SYN_POLICY_ROUND_ROBIN_RANKER || k == SYN_POLICY_ROUND_ROBIN_AUTO_END ||
+           k == SYN_POLICY_ORACLE;
 }
 
-static void raise_own(const syn_env *e, const float *rank, float *raised)
+static void raise_rows(syn_policy_kind k, const syn_env *e, const float *rank, float *raised)
 {
+    uint32_t common = ~0u; /* what all know */
+    for (int i = 0; i < e->agents; i++) common &= e->memory[i];
     memcpy(raised, rank, sizeof(float) * N * R);
     for (int i = 0; i < e->agents; i++) {
-        for (uint32_t left = e->own[i]; left; left &= left - 1) raised[i * R + syn_lowest(left)] += 1e4f;
+        uint32_t left = k == SYN_POLICY_ORACLE ? e->gold & ~common : e->own[i];
+        for (; left; left &= left - 1) raised[i * R + syn_lowest(left)] += 1e4f;
     }
 }
 
@@ -241,8 +246,8 @@ static syn_status game_turn(game *g)
             continue;
         }
         syn_env *env = &g->envs[e];
-        if (own_first(g->kind)) {
-            raise_own(env, worth, raised);
+        if (raises(g->kind)) {
+            raise_rows(g->kind, env, worth, raised);
             worth = raised;
         }
         if (!learned(g->kind)) {

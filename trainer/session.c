@@ -1,19 +1,22 @@
 #include "trainer/session.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-static syn_status open_device(syn_session *s, const syn_session_config *cfg)
+static syn_status open_device(syn_run *s, const syn_run_config *cfg)
 {
     syn_device device = strcmp(cfg->device, "cuda") == 0 ? SYN_DEVICE_CUDA : SYN_DEVICE_CPU;
     if (device == SYN_DEVICE_CUDA) {
-        return syn_fail(SYN_ERR_UNSUPPORTED, "training runs on the CPU in this build: use --device cpu");
+        return syn_fail(SYN_ERR_UNSUPPORTED, "pretrain, train and eval run on the CPU in this build: use --device cpu");
     }
     return syn_ctx_init(&s->ctx, device, (int)cfg->threads);
 }
 
-static int64_t mark(syn_session *s, const syn_session_config *cfg, bool train)
+static int64_t mark(syn_run *s, const syn_run_config *cfg, bool train)
 {
     syn_corpus_fold(&s->data, (int)cfg->folds, (int)cfg->fold, train, s->use);
     if (train && cfg->folds && cfg->title_disjoint) {
@@ -27,7 +30,7 @@ static int64_t mark(syn_session *s, const syn_session_config *cfg, bool train)
     return used;
 }
 
-syn_status syn_session_open(syn_session *s, const syn_session_config *cfg, bool train)
+syn_status syn_run_open(syn_run *s, const syn_run_config *cfg, bool train)
 {
     syn_status st;
     memset(s, 0, sizeof *s);
@@ -37,6 +40,9 @@ syn_status syn_session_open(syn_session *s, const syn_session_config *cfg, bool 
     if (cfg->folds == 1 || (cfg->folds && cfg->fold >= cfg->folds)) {
         return syn_fail(SYN_ERR_USAGE, "--fold %lld of --folds %lld does not exist", (long long)cfg->fold,
                         (long long)cfg->folds);
+    }
+    if (cfg->fold && !cfg->folds) {
+        return syn_fail(SYN_ERR_USAGE, "--fold %lld says nothing without --folds", (long long)cfg->fold);
     }
     SYN_TRY(open_device(s, cfg));
     s->ready = true;
@@ -52,19 +58,61 @@ syn_status syn_session_open(syn_session *s, const syn_session_config *cfg, bool 
                       cfg->data.items[0], (long long)s->used);
     }
 done:
-    if (st != SYN_OK) syn_session_close(s);
+    if (st != SYN_OK) syn_run_close(s);
     return st;
 }
 
-void syn_session_close(syn_session *s)
+syn_status syn_session_out(syn_run *s, const char *path)
 {
+    struct stat status;
+    const size_t bytes = strlen(path);
+    if (!bytes) return syn_fail(SYN_ERR_USAGE, "--out is empty");
+    s->out = strdup(path);
+    if (!s->out) return syn_fail(SYN_ERR_MEMORY, "out of memory for a path");
+    s->out_kept = bytes;
+    for (size_t i = 1, before = 0; i <= bytes; i++) {
+        if (path[i] && path[i] != '/') continue;
+        s->out[i] = 0;
+        int failure = mkdir(s->out, 0777) == 0 ? 0 : errno;
+        s->out[i] = path[i];
+        if (failure && failure != EEXIST) {
+            return syn_fail(SYN_ERR_IO, "%s: cannot be made: %s", path, strerror(failure));
+        }
+        if (!failure && before < s->out_kept) s->out_kept = before;
+        before = i;
+    }
+    if (stat(path, &status) != 0) return syn_fail(SYN_ERR_IO, "%s: %s", path, strerror(errno));
+    if (!S_ISDIR(status.st_mode)) return syn_fail(SYN_ERR_IO, "%s: is not a folder", path);
+    if (access(path, W_OK | X_OK) == 0) return SYN_OK;
+    return syn_fail(SYN_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
+}
+
+/* Folders with something in them stay: rmdir refuses. */
+static void out_close(syn_run *s)
+{
+    for (size_t bytes = s->out ? strlen(s->out) : 0; bytes > s->out_kept;) {
+        rmdir(s->out);
+        while (bytes > s->out_kept && s->out[--bytes] != '/') {}
+        s->out[bytes] = 0;
+    }
+    free(s->out);
+}
+
+syn_status syn_session_about_data(syn_status st, const syn_run_config *cfg)
+{
+    return st == SYN_ERR_FORMAT ? syn_fail_within(st, "%s", cfg->data.items[0]) : st;
+}
+
+void syn_run_close(syn_run *s)
+{
+    out_close(s);
     free(s->use);
     syn_dataset_free(&s->data);
     if (s->ready) syn_ctx_free(&s->ctx);
     memset(s, 0, sizeof *s);
 }
 
-char *syn_session_provenance(const syn_session *s, const syn_session_config *cfg)
+char *syn_run_provenance(const syn_run *s, const syn_run_config *cfg)
 {
     json_t *sources = json_array();
     for (int i = 0; i < s->data.source_count; i++) {

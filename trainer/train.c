@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "checkpoints/model_file.h"
 #include "kernels/base/log.h"
@@ -40,6 +41,19 @@ static syn_status open_metrics(run *r)
     }
     r->metrics = fopen(path, "a");
     return r->metrics ? SYN_OK : syn_fail(SYN_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
+}
+
+/* A run that fails before its first update leaves no empty file. */
+static void close_metrics(run *r)
+{
+    struct stat status;
+    if (!r->metrics) return;
+    const bool empty = fstat(fileno(r->metrics), &status) == 0 && status.st_size == 0;
+    fclose(r->metrics);
+    if (!empty) return;
+    char path[PATH_MAX_BYTES];
+    snprintf(path, sizeof path, "%s/metrics.jsonl", r->cfg->out);
+    unlink(path);
 }
 
 static syn_status write_metrics(run *r, int64_t steps, const syn_ppo_stats *s, const syn_policy_summary *held)
@@ -175,7 +189,7 @@ syn_status syn_train(syn_ctx *ctx, const syn_train_config *cfg, const syn_datase
     result->seconds = syn_clock_s() - started;
     result->kl_stop_share = r.ppo.updates ? (double)r.kl_stops / (double)r.ppo.updates : 0;
 done:
-    if (r.metrics) fclose(r.metrics);
+    close_metrics(&r);
     if (r.ppo.ctx) syn_ppo_free(&r.ppo);
     syn_device_free(ctx, r.best);
     free(r.record);

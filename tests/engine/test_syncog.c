@@ -183,14 +183,16 @@ static void new_pieces_are_seen_as_by_a_new_session(void **state)
 {
     float all[2][A], gaps[2][9];
     syn_action a;
+    syn_document other[PIECES];
     syn_session *s = session_of(PIECES), *t;
-    syn_env team = opening(s);
+    const syn_env team = opening(s);
+    memcpy(other, pieces, sizeof other);
+    other[0] = pieces[9]; /* nothing but a text tells the new rows from the old ones */
     assert_ok(syn_session_decide(s, &team, NULL, true, &a, NULL, NULL));
-    assert_ok(syn_session_pieces(s, pieces + 2, PIECES));
-    team = opening(s);
+    assert_ok(syn_session_pieces(s, other, PIECES));
     assert_ok(syn_session_observe(s, &team, gaps[0], NULL));
     assert_ok(syn_session_decide(s, &team, NULL, true, &a, NULL, all[0]));
-    assert_ok(syn_session_create(shared, question, pieces + 2, PIECES, &t));
+    assert_ok(syn_session_create(shared, question, other, PIECES, &t));
     assert_ok(syn_session_observe(t, &team, gaps[1], NULL));
     assert_ok(syn_session_decide(t, &team, NULL, true, &a, NULL, all[1]));
     assert_memory_equal(gaps[0], gaps[1], sizeof gaps[0]);
@@ -205,24 +207,35 @@ static void new_pieces_are_seen_as_by_a_new_session(void **state)
     syn_session_free(s);
 }
 
+/* Takes a row away from everybody. */
+static void forget(syn_env *team, int row)
+{
+    team->present &= ~(1u << row);
+    for (int i = 0; i < team->agents; i++) {
+        int kept = 0;
+        team->memory[i] &= team->present;
+        team->own[i] &= team->present;
+        for (int k = 0; k < team->count[i]; k++) {
+            if (team->item[i][k] != row) team->item[i][kept++] = team->item[i][k];
+        }
+        team->count[i] = (uint8_t)kept;
+    }
+}
+
 static void what_moved_last_may_be_gone(void **state)
 {
+    float all[2][A];
     syn_action a;
-    syn_session *s = session_of(PIECES);
-    syn_env team = played(s);
-    const int row = team.last.piece;
-    team.present &= ~(1u << row);
-    for (int i = 0; i < 3; i++) {
-        syn_env before = team;
-        team.memory[i] = team.count[i] = 0;
-        team.own[i] &= team.present;
-        for (int k = 0; k < before.count[i]; k++) {
-            if (before.item[i][k] != row)
-                syn_env_receive(&team, i, before.item[i][k], before.giver[i][before.item[i][k]]);
-        }
-    }
-    assert_ok(syn_session_decide(s, &team, NULL, true, &a, NULL, NULL));
+    syn_session *r = session_of(PIECES), *s = session_of(PIECES), *t = session_of(PIECES);
+    syn_env team = played(r);
+    forget(&team, team.last.piece);
+    assert_ok(syn_session_decide(s, &team, NULL, true, &a, NULL, all[0]));
+    team.last.piece = -1;
+    assert_ok(syn_session_decide(t, &team, NULL, true, &a, NULL, all[1]));
+    assert_memory_equal(all[0], all[1], sizeof all[0]);
+    syn_session_free(t);
     syn_session_free(s);
+    syn_session_free(r);
 }
 
 static void scores_are_probabilities(void **state)
@@ -325,6 +338,21 @@ static void the_order_of_the_pieces_does_not_matter(void **state)
     assert_ok(syn_session_observe(t, &other, gaps[1], NULL));
     for (int k = 0; k < 9; k++) assert_float_equal(gaps[0][k], gaps[1][k], 1e-5);
     syn_session_free(t);
+    syn_session_free(s);
+}
+
+static void pieces_are_ranked_under_the_view_of_them_all(void **state)
+{
+    float relevance[PIECES], alone;
+    syn_session *s = session_of(PIECES);
+    const syn_env team = opening(s);
+    assert_ok(syn_engine_rank(shared, question, pieces, PIECES, relevance));
+    assert_ok(syn_session_observe(s, &team, NULL, NULL));
+    for (int r = 0; r < PIECES; r++) {
+        assert_float_equal(relevance[r], syn_sigmoid(s->observer.rel[r]), 1e-6);
+    }
+    assert_ok(syn_engine_rank(shared, question, pieces + 1, 1, &alone));
+    assert_true(alone != relevance[1]);
     syn_session_free(s);
 }
 
@@ -483,6 +511,7 @@ int main(void)
         cmocka_unit_test(scores_are_probabilities),
         cmocka_unit_test(permuting_the_agents_but_the_asker_permutes_scores_and_decision),
         cmocka_unit_test(the_order_of_the_pieces_does_not_matter),
+        cmocka_unit_test(pieces_are_ranked_under_the_view_of_them_all),
         cmocka_unit_test(the_memory_takes_one_step_per_turn),
         cmocka_unit_test(a_mask_forbids_and_the_rest_shares_the_probability),
         cmocka_unit_test(a_decision_names_the_piece_that_moves),

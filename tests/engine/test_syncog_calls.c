@@ -120,15 +120,6 @@ static void a_team_of_texts_is_scored_as_its_session(void **state)
     syn_session_free(s);
 }
 
-static void pieces_are_ranked_beside_each_other(void **state)
-{
-    float relevance[PIECES], alone;
-    assert_ok(syn_engine_rank(shared, question, pieces, PIECES, relevance));
-    for (int r = 0; r < PIECES; r++) assert_true(relevance[r] > 0 && relevance[r] < 1);
-    assert_ok(syn_engine_rank(shared, question, pieces + 1, 1, &alone));
-    assert_true(alone != relevance[1]);
-}
-
 static void wrong_teams_of_texts_are_refused(void **state)
 {
     syn_document many[R];
@@ -272,7 +263,6 @@ static void teams_that_contradict_themselves_are_refused(void **state)
     REFUSED(bad.item[0][0] = bad.item[0][1], "not its memory");
     REFUSED(bad.item[0][0] = 77, "not its memory");
     REFUSED(bad.giver[0][bad.item[0][0]] = 3, "given by agent 3");
-    REFUSED(bad.arrived[0][bad.item[0][0]] = 9, "later turn");
     REFUSED(bad.sent[0][1] = 1u << 15, "has sent");
     REFUSED(bad.last.kind = 7, "not an action");
     REFUSED(bad.last.piece = PIECES, "piece 9");
@@ -448,7 +438,6 @@ int main(void)
         cmocka_unit_test(a_team_is_done_when_its_turns_are_over),
         cmocka_unit_test(a_move_that_is_not_legal_is_refused_and_changes_nothing),
         cmocka_unit_test(a_team_of_texts_is_scored_as_its_session),
-        cmocka_unit_test(pieces_are_ranked_beside_each_other),
         cmocka_unit_test(wrong_teams_of_texts_are_refused),
         cmocka_unit_test(wrong_texts_are_refused_with_their_place),
         cmocka_unit_test(wrong_openings_are_refused),

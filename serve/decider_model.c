@@ -48,7 +48,10 @@ static syn_status follow_rows(state *s, const syn_team *team)
     const int rows = choose_rows(s, team);
     for (int r = 0; r < rows; r++) {
         const syn_team_item *item = &team->items[s->slot[r]];
-        piece[r] = (syn_document){item->title, item->text, item->claim};
+        /* What is longer than any real title or paragraph is no words: the networks see an empty one. */
+        const bool title = strlen(item->title) <= SYN_TITLE_BYTES_MAX;
+        const bool text = strlen(item->text) <= SYN_DOCUMENT_BYTES_MAX;
+        piece[r] = (syn_document){title ? item->title : "", text ? item->text : "", item->claim};
         serial[r] = item->serial;
     }
     const bool same = s->session && rows == s->rows && memcmp(serial, s->serial, sizeof *serial * (size_t)rows) == 0;

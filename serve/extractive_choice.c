@@ -157,7 +157,7 @@ static uint64_t said_by_item(const reading *r, int item)
 
 static bool is_acronym(const sentence *s, int i)
 {
-    const char *text = syn_extract_word(s, i);
+    const char *text = s->text + s->word[i].at;
     return s->word[i].bytes > 1 && text[1] >= 'A' && text[1] <= 'Z';
 }
 

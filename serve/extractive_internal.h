@@ -108,15 +108,15 @@ void syn_extract_kin(const reading *r, syn_word *words, int count);
 /* Whether a word of the text is one of a NULL-terminated list, in any case of letters. */
 bool syn_extract_one_of(const char *text, const syn_word *w, const char *const *list);
 bool syn_extract_asks_for(const reading *r, const char *const *list);
-/* The same for word i of a sentence or its title; false where there is no such word. */
+/* The same for word i of a sentence; false where it has no such word. */
 bool syn_extract_word_in(const sentence *s, int i, const char *const *list);
-const char *syn_extract_word(const sentence *s, int i); /* its text, not terminated */
 
 /* ---- extractive_kind.c ---- */
 
 /* The group of nouns that a common noun belongs to ("town", "cities"), -1: none. */
 int syn_extract_group(const char *text, const syn_word *w);
 sort syn_extract_sort(int group);
+int syn_extract_title_words(const sentence *s); /* without "(film)" */
 /* How well what the items say about the name agrees with what is asked; *doubtful: not at all. */
 double syn_extract_agreement(const reading *r, const span *x, bool *doubtful);
 /* "Medal of Honor" for "what medal": the noun asked for is in the name or beside it. */

@@ -125,7 +125,7 @@ static uint64_t said_at_opening(const sentence *s)
     return 0;
 }
 
-static int title_words(const sentence *s)
+int syn_extract_title_words(const sentence *s)
 {
     const char *parenthesis = strchr(s->title, '(');
     int n = s->titles;
@@ -135,7 +135,7 @@ static int title_words(const sentence *s)
 
 static bool is_title(const span *x, const sentence *s)
 {
-    int n = title_words(s);
+    int n = syn_extract_title_words(s);
     if (n == 0) return false;
     const syn_word *a = &x->s->word[x->first], *b = &x->s->word[x->last];
     const syn_word *c = &s->word[s->words], *d = &s->word[s->words + n - 1];
@@ -151,7 +151,8 @@ static uint64_t said_of(const reading *r, const span *x)
         const sentence *s = &r->sentence[k];
         if (!s->opens || !is_title(x, s)) continue;
         found |= said_at_opening(s);
-        for (int i = title_words(s); i < s->titles; i++) found |= group_bit(s, s->words + i);
+        for (int i = syn_extract_title_words(s); i < s->titles; i++)
+            found |= group_bit(s, s->words + i);
     }
     if (x->first >= x->s->words) return found;
     return found | said_behind(x->s, x->last);

@@ -17,15 +17,9 @@ bool syn_extract_asks_for(const reading *r, const char *const *list)
     return false;
 }
 
-const char *syn_extract_word(const sentence *s, int i)
-{
-    return (i < s->words ? s->text : s->title) + s->word[i].at;
-}
-
 bool syn_extract_word_in(const sentence *s, int i, const char *const *list)
 {
-    return i >= 0 && i < s->words + s->titles &&
-           syn_extract_one_of(i < s->words ? s->text : s->title, &s->word[i], list);
+    return i >= 0 && i < s->words && syn_extract_one_of(s->text, &s->word[i], list);
 }
 
 int syn_extract_bit(const reading *r, uint32_t stem)

@@ -43,12 +43,10 @@ static bool better_as_title(const reading *r, const span *x)
 {
     static const char *const article[] = {"the", "a", "an", NULL};
     const sentence *s = x->s;
-    size_t bytes = title_bytes(s);
-    int n = 0, first = s->words;
-    while (n < s->titles && s->word[first + n].at < bytes) n++;
+    int n = syn_extract_title_words(s), first = s->words;
     if (n < 2 || strchr(s->title, ',') || s->word[first + n - 1].exact != s->word[x->last].exact)
         return false;
-    if (syn_extract_word_in(s, first, article))
+    if (syn_extract_one_of(s->title, &s->word[first], article))
         return n == x->last - x->first + 2 && s->word[first + 1].exact == s->word[x->first].exact;
     if (r->kind != ASKED_PERSON) return false;
     return x->first == x->last || s->word[first].exact == s->word[x->first].exact;
@@ -160,8 +158,15 @@ static bool in_question(const reading *r, const sentence *s, int first, int last
     return true;
 }
 
+static bool in_title(const sentence *s, uint32_t stem)
+{
+    for (int k = s->words; k < s->words + s->titles; k++)
+        if (s->word[k].stem == stem) return true;
+    return false;
+}
+
 /* How near the span is to the question's words in its sentence, each weighted, those most that say
- * what is asked. */
+ * what is asked; those of the title tell only which item it is. */
 static double nearness(const reading *r, const span *x)
 {
     double sum = 0;
@@ -172,7 +177,8 @@ static double nearness(const reading *r, const span *x)
         int bit = syn_extract_bit(r, x->s->word[k].stem);
         if (bit < 0 || (k >= first && k <= last)) continue;
         int distance = k < first ? first - k : k - last;
-        sum += (seen >> bit & 1 ? .3 : 1) * r->weight[bit] * r->relation[bit] / sqrt(distance);
+        double tells = in_title(x->s, r->stem[bit]) ? .4 : r->relation[bit];
+        sum += (seen >> bit & 1 ? .3 : 1) * r->weight[bit] * tells / sqrt(distance);
         seen |= 1ull << bit;
     }
     return 1.5 * sum;
@@ -210,8 +216,7 @@ static double subject_bonus(const reading *r, const span *x, double agreement)
 {
     bool about = x->first >= x->s->words;
     if (r->kind == ASKED_PLACE && !r->subject_given) return 0;
-    for (int k = x->s->words; k < x->s->words + x->s->titles; k++)
-        about |= x->s->word[k].stem == x->s->word[x->last].stem;
+    about |= in_title(x->s, x->s->word[x->last].stem);
     if (r->subject_given && agreement > .8) return 0;
     if (r->subject_given) return about ? -.5 : x->first == 0 ? -.3 : 0;
     return (about ? .3 : 0) + (x->first == 0 ? .2 : 0);
@@ -268,7 +273,10 @@ static void scan_names(const reading *r, const chain *c, span *best)
     for (int k = 0; k < c->count; k++) {
         const sentence *s = &r->sentence[c->at[k]];
         if (s->titles > 0 && syn_extract_word_in(s, 0, it))
-            consider(r, c, (span){.s = s, .first = s->words, .last = s->words + s->titles - 1},
+            consider(r, c,
+                     (span){.s = s,
+                            .first = s->words,
+                            .last = s->words + syn_extract_title_words(s) - 1},
                      best);
         for (int i = 0; i < s->words; i++) {
             bool quoted = quoted_end(s, i) > i;

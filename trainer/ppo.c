@@ -33,14 +33,30 @@ static syn_status shard_init(syn_ppo *p, int64_t s, bool central, const syn_ppo_
         return SYN_ERR_MEMORY;
     }
     SYN_RETURN_IF(syn_observer_init(ctx, &h->observer, (int64_t)E, central));
-    SYN_RETURN_IF(syn_observation_alloc(ctx, &h->x, (int64_t)(rows + E)));
-    const uint64_t all = (uint64_t)(p->cfg.shards * p->cfg.shard_envs), first = (uint64_t)s * E;
-    for (size_t e = 0; e < E; e++) {
-        h->next[e] = first + e + all;
-        h->counter[e] = (first + e) << 32;
+    return syn_observation_alloc(ctx, &h->x, (int64_t)(rows + E));
+}
+
+/* No more episodes than steps can have been begun before. */
+static syn_status shard_restart(syn_ppo *p, int64_t s)
+{
+    syn_ppo_shard *h = &p->shard[s];
+    const uint64_t E = (uint64_t)p->cfg.shard_envs, all = (uint64_t)p->cfg.shards * E;
+    const uint64_t turns = (uint64_t)(p->updates * p->cfg.horizon), first = (uint64_t)s * E;
+    for (uint64_t e = 0; e < E; e++) {
+        h->next[e] = turns * all + first + e + all;
+        h->counter[e] = ((first + e) << 32) + turns;
     }
-    SYN_RETURN_IF(syn_env_reset_batch(ctx, (int64_t)E, h->envs, &p->env, &h->source, first));
-    return syn_observe_turn(ctx, &h->observer, h->perception, &p->corpus->tasks, h->envs, &h->x);
+    memset(h->h, 0, sizeof(real) * E * SYN_STATE);
+    memset(h->c, 0, sizeof(real) * E * SYN_STATE);
+    SYN_RETURN_IF(syn_env_reset_batch(p->ctx, (int64_t)E, h->envs, &p->env, &h->source, turns * all + first));
+    return syn_observe_turn(p->ctx, &h->observer, h->perception, &p->corpus->tasks, h->envs, &h->x);
+}
+
+syn_status syn_ppo_restart(syn_ppo *p)
+{
+    for (int64_t s = 0; s < p->cfg.shards; s++) SYN_RETURN_IF(shard_restart(p, s));
+    p->fresh = true;
+    return SYN_OK;
 }
 
 syn_status syn_ppo_init(syn_ctx *ctx, syn_ppo *p, const syn_ppo_config *cfg, const syn_env_config *env,
@@ -61,6 +77,7 @@ syn_status syn_ppo_init(syn_ctx *ctx, syn_ppo *p, const syn_ppo_config *cfg, con
     for (int64_t s = 0; s < cfg->shards && st == SYN_OK; s++) {
         st = shard_init(p, s, central, &sources[s % source_count], untitled_share);
     }
+    if (st == SYN_OK) st = syn_ppo_restart(p);
     if (st != SYN_OK) syn_ppo_free(p);
     return st;
 }
@@ -163,11 +180,12 @@ static void carry_over(syn_ppo *p, syn_ppo_shard *h)
 syn_status syn_ppo_rollout(syn_ppo *p)
 {
     for (int64_t s = 0; s < p->cfg.shards; s++) {
-        if (p->updates) carry_over(p, &p->shard[s]);
+        if (!p->fresh) carry_over(p, &p->shard[s]);
         memset(p->shard[s].tally, 0, sizeof(syn_env_tally) * (size_t)p->cfg.shard_envs);
         SYN_RETURN_IF(shard_rollout(p, &p->shard[s]));
         SYN_RETURN_IF(shard_advantage(p, &p->shard[s]));
     }
+    p->fresh = false;
     normalise_advantages(p);
     return SYN_OK;
 }

@@ -64,6 +64,7 @@ typedef struct syn_ppo {
     syn_control *control;
     syn_ppo_shard *shard;
     int64_t updates;
+    bool fresh; /* the episodes begin with the next roll-out */
 } syn_ppo;
 
 /* control's gradients are allocated here. sources: `source_count` of them, shard s uses s % source_count. */
@@ -72,6 +73,10 @@ SYN_WARN_UNUSED syn_status syn_ppo_init(syn_ctx *ctx, syn_ppo *p, const syn_ppo_
                                         const syn_ppo_source *sources, int source_count,
                                         float untitled_share, syn_control *control);
 void syn_ppo_free(syn_ppo *p);
+
+/* Begins all episodes anew, with numbers and draws that follow from p->updates alone. A run that does this
+ * where it saves its state, and one that is resumed from there, go on alike to the bit. */
+SYN_WARN_UNUSED syn_status syn_ppo_restart(syn_ppo *p);
 
 static inline int64_t syn_ppo_steps_per_update(const syn_ppo_config *c)
 {

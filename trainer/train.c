@@ -33,12 +33,33 @@ typedef struct run {
     int64_t kl_stops;
 } run;
 
+/* What an interrupted run wrote after its last save, the resumed one writes again. */
+static void cut_metrics(const char *path, int64_t done_steps)
+{
+    FILE *f = fopen(path, "r+");
+    char *line = NULL;
+    size_t room = 0;
+    off_t keep = 0;
+    while (f && getline(&line, &room, f) > 0) {
+        json_t *j = json_loads(line, 0, NULL);
+        const json_int_t steps = json_integer_value(json_object_get(j, "env_steps"));
+        json_decref(j);
+        if (steps <= 0 || steps > done_steps) break;
+        keep = ftello(f);
+    }
+    free(line);
+    if (!f) return;
+    if (ftruncate(fileno(f), keep) != 0) syn_log(SYN_LOG_WARN, "%s: cannot be cut: %s", path, strerror(errno));
+    fclose(f);
+}
+
 static syn_status open_metrics(run *r)
 {
     char path[PATH_MAX_BYTES];
     if (snprintf(path, sizeof path, "%s/metrics.jsonl", r->cfg->out) >= (int)sizeof path) {
         return syn_fail(SYN_ERR_INVALID, "the output folder's name is too long");
     }
+    if (r->cfg->done_steps) cut_metrics(path, r->cfg->done_steps);
     r->metrics = fopen(path, "a");
     return r->metrics ? SYN_OK : syn_fail(SYN_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
 }
@@ -163,7 +184,8 @@ static syn_status update(run *r, syn_progress *bar, int64_t total, int64_t *step
     if (r->cfg->save_best_only || !every || (r->ppo.updates % every && !last)) return SYN_OK;
     char latest[PATH_MAX_BYTES];
     snprintf(latest, sizeof latest, "%s/latest", r->cfg->out);
-    return save(r, latest, true, *steps);
+    SYN_RETURN_IF(save(r, latest, true, *steps));
+    return last ? SYN_OK : syn_ppo_restart(&r->ppo);
 }
 
 syn_status syn_train(syn_ctx *ctx, const syn_train_config *cfg, const syn_dataset *ds, const syn_corpus *corpus,
@@ -180,14 +202,17 @@ syn_status syn_train(syn_ctx *ctx, const syn_train_config *cfg, const syn_datase
     SYN_TRY(prepare(&r, sources, &source_count));
     SYN_TRY(syn_ppo_init(ctx, &r.ppo, &cfg->ppo, &cfg->env, corpus, model->central, sources, source_count,
                          cfg->untitled_share, &model->control));
+    const int64_t before = cfg->done_steps / syn_ppo_steps_per_update(&cfg->ppo);
+    r.ppo.updates = before;
+    if (before) SYN_TRY(syn_ppo_restart(&r.ppo));
     syn_progress_begin(&bar, "train", "env-steps", cfg->env_steps);
     while (steps < cfg->env_steps) SYN_TRY(update(&r, &bar, cfg->env_steps, &steps));
     syn_progress_end(&bar);
     memcpy(model->control.params.value, r.best, sizeof(real) * (size_t)model->control.params.total);
     result->env_steps = steps - cfg->done_steps;
-    result->updates = r.ppo.updates;
+    result->updates = r.ppo.updates - before;
     result->seconds = syn_clock_s() - started;
-    result->kl_stop_share = r.ppo.updates ? (double)r.kl_stops / (double)r.ppo.updates : 0;
+    result->kl_stop_share = result->updates ? (double)r.kl_stops / (double)result->updates : 0;
 done:
     close_metrics(&r);
     if (r.ppo.ctx) syn_ppo_free(&r.ppo);

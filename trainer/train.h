@@ -26,7 +26,9 @@ typedef struct syn_train_result {
 } syn_train_result;
 
 /* Trains model->control in place; the weights of the best evaluation are in it at the end and in cfg->out.
- * Metrics are appended to OUT/metrics.jsonl, one object per update. */
+ * Metrics are appended to OUT/metrics.jsonl, one object per update. Episodes begin anew after every save of
+ * the latest state, so that a run resumed from there with the same options ends in the same bits as one
+ * that was never interrupted. */
 SYN_WARN_UNUSED syn_status syn_train(syn_ctx *ctx, const syn_train_config *cfg, const syn_dataset *ds,
                                      const syn_corpus *corpus, syn_model *model, syn_train_result *result);
 

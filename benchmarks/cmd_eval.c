@@ -10,12 +10,12 @@
 #include "benchmarks/eval.h"
 #include "checkpoints/model_file.h"
 #include "datasets/new_file.h"
-#include "trainer/session.h"
+#include "trainer/run.h"
 
 int syn_cmd_eval(int argc, char **argv);
 
 typedef struct eval_options {
-    syn_run_config session; /* first: shared options */
+    syn_run_config run; /* first: shared options */
     const char *checkpoint, *raw;
     int64_t episodes;
     double stop_bias;
@@ -27,6 +27,8 @@ static const syn_option options[] = {
     SYN_RUN_OPTIONS,
     {"checkpoint", SYN_OPTION_TEXT, FIELD(checkpoint), NULL, 0, 0, "DIR", "What is evaluated.", NULL},
     {"episodes", SYN_OPTION_INT, FIELD(episodes), "2000", 1, 1e8, "N", "Episodes; every policy plays the same.", NULL},
+    {"split", SYN_OPTION_CHOICE, offsetof(syn_run_config, split), "test", 0, 0, "test|train|all",
+     "With --folds: the fold itself, the others, or every record.", NULL},
     {"sample", SYN_OPTION_BOOL, FIELD(sample), NULL, 0, 0, NULL, "Draw the learned policy's actions instead of argmax.",
      NULL},
     {"stop-bias", SYN_OPTION_REAL, FIELD(stop_bias), "0", -100, 100, "B",
@@ -143,10 +145,10 @@ static syn_status print_result(const syn_run *s, bool as_json, const syn_eval_re
 static syn_status evaluate(syn_run *s, const eval_options *o, const syn_model *m, syn_new_file *raw,
                            syn_eval_report *r)
 {
-    syn_eval_config c = {.episodes = o->episodes, .seed = (uint64_t)o->session.seed, .env = SYN_ENV_CONFIG_DEFAULT,
-                         .pieces = (int)o->session.pieces, .sample = o->sample, .stop_bias = (float)o->stop_bias};
-    c.env.goal = syn_goal_of(o->session.goal);
-    if (!raw) return syn_session_about_data(syn_evaluate(&s->ctx, &c, &s->data, s->use, m, r), &o->session);
+    syn_eval_config c = {.episodes = o->episodes, .seed = (uint64_t)o->run.seed, .env = SYN_ENV_CONFIG_DEFAULT,
+                         .pieces = (int)o->run.pieces, .sample = o->sample, .stop_bias = (float)o->stop_bias};
+    c.env.goal = syn_goal_of(o->run.goal);
+    if (!raw) return syn_run_about_data(syn_evaluate(&s->ctx, &c, &s->data, s->use, m, r), &o->run);
     SYN_RETURN_IF(syn_new_file_open(raw, o->raw));
     const int copy = dup(raw->fd);
     c.raw = copy >= 0 ? fdopen(copy, "w") : NULL;
@@ -154,7 +156,7 @@ static syn_status evaluate(syn_run *s, const eval_options *o, const syn_model *m
         if (copy >= 0) close(copy);
         return syn_fail(SYN_ERR_IO, "%s: cannot be written: %s", o->raw, strerror(errno));
     }
-    syn_status st = syn_session_about_data(syn_evaluate(&s->ctx, &c, &s->data, s->use, m, r), &o->session);
+    syn_status st = syn_run_about_data(syn_evaluate(&s->ctx, &c, &s->data, s->use, m, r), &o->run);
     bool whole = fflush(c.raw) == 0 && !ferror(c.raw);
     const int failure = errno;
     whole &= fclose(c.raw) == 0;
@@ -169,13 +171,15 @@ static syn_status run(int argc, char **argv)
     syn_model m = {0};
     syn_new_file raw = {.fd = -1};
     syn_eval_report *r = NULL;
+    char *provenance = NULL;
     bool done = false;
     syn_status st = syn_options_parse(&command, &o, argc, argv, NULL, &done);
     if (st != SYN_OK || done) return st;
     if (!o.checkpoint) return syn_fail(SYN_ERR_USAGE, "eval: --checkpoint is missing: give a folder that "
                                        "'syncog pretrain' or 'syncog train' wrote");
-    SYN_TRY(syn_run_open(&s, &o.session, false));
-    SYN_TRY(syn_model_load(&s.ctx, o.checkpoint, &m, NULL, NULL));
+    SYN_TRY(syn_run_open(&s, &o.run, false));
+    SYN_TRY(syn_model_load(&s.ctx, o.checkpoint, &m, NULL, &provenance));
+    if (o.run.split[0] == 't' && o.run.split[1] == 'e') syn_run_check_folds(&o.run, o.checkpoint, provenance);
     if (!m.has_perception) {
         st = syn_fail(SYN_ERR_FORMAT, "%s: holds no trained networks", o.checkpoint);
         goto done;
@@ -190,6 +194,7 @@ static syn_status run(int argc, char **argv)
 done:
     syn_new_file_discard(&raw);
     free(r);
+    free(provenance);
     syn_model_free(&s.ctx, &m);
     syn_run_close(&s);
     return st;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/text.h"
 #include "kernels/base/progress.h"
 #include "trainer/episodes.h"
 #include "trainer/metrics.h"
@@ -71,8 +72,8 @@ static void question_features(const evaluation *ev, int32_t record, double *x)
     for (int32_t k = 0; k < r->question_count; k++) {
         uint32_t t = ev->ds->tokens[r->question_at + k];
         double w = (double)syn_idf_of(ev->model->idf, t);
-        capitals += (t & 0x10000000u) != 0;
-        numbers += (t & 0x20000000u) != 0;
+        capitals += (t & SYN_TOKEN_CAPITAL) != 0;
+        numbers += (t & SYN_TOKEN_NUMBER) != 0;
         idf += w;
         rare += w > 4;
     }

@@ -16,7 +16,6 @@ import sys
 from collections import defaultdict
 
 BOOTSTRAPS = 300
-PRIOR = {"asker": 0.75}
 
 
 def auroc(rows):
@@ -91,14 +90,14 @@ def shown(value, low, high, digits=3):
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def gap_table(gaps):
+def gap_table(gaps, prior):
     seeds = sorted(gaps)
     ids = sorted({row[0] for seed in seeds for row in gaps[seed]["gap"]})
     rng = random.Random(1)
     draws = [weights(ids, rng) for _ in range(BOOTSTRAPS // 3)]
     print("| gap detector | AUROC | balanced accuracy | ECE |\n|---|---|---|---|")
     for kind, name in (("gap", "with titles"), ("gap_no_title", "without titles"), ("gap_shuffled", "shuffled labels")):
-        measures = (auroc, lambda r: balanced(r, PRIOR["asker"]), ece)
+        measures = (auroc, lambda r: balanced(r, prior), ece)
         cells = []
         for measure in measures:
             mean = lambda w: sum(measure([(p, y, w[i]) for i, p, y in gaps[s][kind] if w is None or w[i]])
@@ -172,8 +171,8 @@ def main(out):
         runs = [r for s in reports for r in reports[s]["all"]]
         print(f"### {name}: seeds {sorted(gaps)}, {len(runs)} folds, "
               f"{sum(r['records'] for r in reports[min(reports)]['all'])} records\n")
-        gap_table(gaps)
         mean = lambda *keys: sum(_get(r, keys) for r in runs) / len(runs)
+        gap_table(gaps, mean("gap", "prior"))
         print(f"mean over folds: count-only AUROC {mean('gap', 'count_only_auroc'):.3f}, question-only "
               f"{mean('gap', 'question_only_auroc'):.3f}, shuffled {mean('gap', 'shuffled_auroc'):.3f}, link "
               f"{mean('link', 'auroc'):.3f}, ranker {mean('ranker', 'auroc'):.3f}, while playing "

@@ -148,8 +148,14 @@ syn_status syn_model_load(syn_ctx *ctx, const char *dir, syn_model *m, char **co
     root = json_loads(syn_checkpoint_config(cp), 0, NULL);
     SYN_TRY(shape_model(ctx, m, root, dir));
     SYN_TRY(read_tensors(ctx, cp, m, root));
+    if (provenance) {
+        *provenance = strdup(syn_checkpoint_provenance(cp));
+        if (!*provenance) {
+            st = syn_fail(SYN_ERR_MEMORY, "out of memory while a checkpoint was read");
+            goto done;
+        }
+    }
     if (config) *config = json_dumps(json_object_get(root, "config"), JSON_COMPACT);
-    if (provenance) *provenance = strdup(syn_checkpoint_provenance(cp));
 done:
     if (st != SYN_OK) syn_model_free(ctx, m);
     json_decref(root);

@@ -228,17 +228,19 @@ syn_status syn_control_forward(syn_ctx *ctx, const syn_control *c, int64_t T, in
     const int64_t rows = T * E;
     const syn_seq seq = {E, T, rows, NULL, x->reset};
     syn_scratch_mark mark = syn_scratch_push(ctx);
+    syn_status st = SYN_ERR_MEMORY;
     syn_control_cache *k = SYN_SCRATCH(ctx, syn_control_cache, 1);
-    if (!k) return SYN_ERR_MEMORY;
+    if (!k) goto done;
     memset(k, 0, sizeof *k);
-    SYN_RETURN_IF(state_forward(ctx, c, &seq, x->message, h0, c0, k, hT, cT));
-    SYN_RETURN_IF(pair_head(ctx, c, rows, x, k));
-    SYN_RETURN_IF(agent_head(ctx, c, rows, x, k));
-    SYN_RETURN_IF(global_head(ctx, c, rows, x, k, value));
+    SYN_TRY(state_forward(ctx, c, &seq, x->message, h0, c0, k, hT, cT));
+    SYN_TRY(pair_head(ctx, c, rows, x, k));
+    SYN_TRY(agent_head(ctx, c, rows, x, k));
+    SYN_TRY(global_head(ctx, c, rows, x, k, value));
     flat_logits(ctx, rows, logit, k->pair, k->agent, k->global, false);
     if (cache) *cache = k;
-    else syn_scratch_pop(ctx, mark);
-    return SYN_OK;
+done:
+    if (!cache || st != SYN_OK) syn_scratch_pop(ctx, mark);
+    return st;
 }
 
 /* ---- Backward: each head adds its part to ds (rows, SYN_STATE) ---- */

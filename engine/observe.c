@@ -13,6 +13,8 @@ syn_status syn_observer_init(syn_ctx *ctx, syn_observer *o, int64_t envs, bool c
     o->central = central;
     o->own = syn_device_alloc(ctx, sizeof(real) * E * N * R * SYN_DV);
     o->all = syn_device_alloc(ctx, sizeof(real) * E * R * SYN_DV);
+    o->again = syn_device_alloc(ctx, sizeof(real) * E * R * SYN_DV);
+    o->first = syn_device_alloc(ctx, sizeof(real) * E * R);
     o->rel = syn_device_alloc(ctx, sizeof(real) * E * R);
     o->rank = syn_device_alloc(ctx, sizeof(float) * E * N * R);
     o->ckm = syn_device_alloc(ctx, sizeof(real) * E * N * SYN_CKM);
@@ -21,7 +23,7 @@ syn_status syn_observer_init(syn_ctx *ctx, syn_observer *o, int64_t envs, bool c
     o->link = syn_device_alloc(ctx, sizeof(real) * E * N * N);
     o->gap = syn_device_alloc(ctx, sizeof(real) * E * N);
     o->gap_logit = syn_device_alloc(ctx, sizeof(real) * E * N);
-    if (o->own && o->all && o->rel && o->rank && o->ckm && o->a && o->b && o->link && o->gap &&
+    if (o->own && o->all && o->again && o->first && o->rel && o->rank && o->ckm && o->a && o->b && o->link && o->gap &&
         o->gap_logit) {
         return SYN_OK;
     }
@@ -31,7 +33,7 @@ syn_status syn_observer_init(syn_ctx *ctx, syn_observer *o, int64_t envs, bool c
 
 void syn_observer_free(syn_ctx *ctx, syn_observer *o)
 {
-    void *all[] = {o->own, o->all, o->rel, o->rank, o->ckm, o->a, o->b, o->link, o->gap, o->gap_logit};
+    void *all[] = {o->own, o->all, o->again, o->first, o->rel, o->rank, o->ckm, o->a, o->b, o->link, o->gap, o->gap_logit};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) syn_device_free(ctx, all[i]);
     memset(o, 0, sizeof *o);
 }
@@ -107,7 +109,8 @@ typedef struct rank_batch {
     const int32_t *task;
     const uint32_t *rows;
     const real *features;
-    bool everything; /* the knower sees all pieces: both halves are its view */
+    const real *second; /* what stands in the second half of the input, like features; NULL: zeros */
+    bool refine;        /* by the refiner, not the ranker */
 } rank_batch;
 
 static syn_status rank_rows(syn_ctx *ctx, const syn_perception *p, const syn_tasks *tasks,
@@ -129,10 +132,11 @@ static syn_status rank_rows(syn_ctx *ctx, const syn_perception *p, const syn_tas
         for (uint32_t left = b->rows[v]; left; left &= left - 1, k++) {
             int row = syn_lowest(left);
             const real *f = b->features + (v * R + row) * SYN_DV;
-            ranker_input(x + k * SYN_DX, quest + row * SYN_DQ, f, b->everything ? f : NULL);
+            ranker_input(x + k * SYN_DX, quest + row * SYN_DQ, f,
+                         b->second ? b->second + (v * R + row) * SYN_DV : NULL);
         }
     }
-    SYN_TRY(syn_ranker_score(ctx, p, at[b->n], x, y));
+    SYN_TRY(b->refine ? syn_refiner_score(ctx, p, at[b->n], x, y) : syn_ranker_score(ctx, p, at[b->n], x, y));
     for (int64_t v = 0; v < b->n; v++) {
         int64_t k = at[v];
         for (uint32_t left = b->rows[v]; left; left &= left - 1) score[v * R + syn_lowest(left)] = y[k++];
@@ -160,18 +164,30 @@ static syn_status observe_all(syn_ctx *ctx, syn_observer *o, const syn_perceptio
     }
     st = SYN_OK;
     if (n == 0) goto done;
-    real *f = SYN_SCRATCH(ctx, real, n * R * SYN_DV), *score = SYN_SCRATCH(ctx, real, n * R);
-    if (!f || !score) {
+    real *f = SYN_SCRATCH(ctx, real, n * R * SYN_DV), *again = SYN_SCRATCH(ctx, real, n * R * SYN_DV);
+    real *first = SYN_SCRATCH(ctx, real, n * R), *score = SYN_SCRATCH(ctx, real, n * R);
+    real *worth = SYN_SCRATCH(ctx, real, n * R);
+    if (!f || !again || !first || !score || !worth) {
         st = SYN_ERR_MEMORY;
         goto done;
     }
     SYN_TRY(syn_view_features(ctx, n, task, rows, rows, tasks->quest, tasks->pair, f));
-    SYN_TRY(rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, true}, score));
+    SYN_TRY(rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, f, false}, first));
+    for (int64_t v = 0; v < n; v++) {
+        for (int row = 0; row < R; row++) {
+            worth[v * R + row] = rows[v] >> row & 1 ? syn_sigmoid(first[v * R + row]) : 0;
+        }
+    }
+    SYN_TRY(syn_view_features_by(ctx, n, task, rows, rows, tasks->quest, tasks->pair, worth, again));
+    SYN_TRY(rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, again, true}, score));
     for (int64_t v = 0; v < n; v++) {
         for (uint32_t left = rows[v]; left; left &= left - 1) {
             int row = syn_lowest(left);
             memcpy(o->all + ((int64_t)env[v] * R + row) * SYN_DV, f + (v * R + row) * SYN_DV,
                    sizeof(real) * SYN_DV);
+            memcpy(o->again + ((int64_t)env[v] * R + row) * SYN_DV, again + (v * R + row) * SYN_DV,
+                   sizeof(real) * SYN_DV);
+            o->first[(int64_t)env[v] * R + row] = first[v * R + row];
             o->rel[(int64_t)env[v] * R + row] = score[v * R + row];
         }
     }
@@ -200,7 +216,7 @@ syn_status syn_observe_views(syn_ctx *ctx, syn_observer *o, const syn_perception
         rows[v] = e->present;
     }
     SYN_TRY(syn_view_features(ctx, n, task, view, rows, tasks->quest, tasks->pair, f));
-    SYN_TRY(rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, false}, score));
+    SYN_TRY(rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, NULL, false}, score));
     #pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t v = 0; v < n; v++) {
         for (uint32_t left = rows[v]; left; left &= left - 1) {

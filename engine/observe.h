@@ -25,7 +25,9 @@ typedef struct syn_observer {
     bool central;
     real *own;   /* (E, N, R, SYN_DV): each piece present against what agent i holds */
     real *all;   /* (E, R, SYN_DV): against all pieces present */
-    real *rel;   /* (E, R): the ranker's logit under the view of all pieces */
+    real *again; /* (E, R, SYN_DV): the same by the ranker's probabilities: the refiner's second look */
+    real *first; /* (E, R): the ranker's logit under the view of all pieces */
+    real *rel;   /* (E, R): the refiner's logit: how relevant a piece is, seen beside all others */
     float *rank; /* (E, N, R): the ranker's logit by what agent i knows: who sends what */
     real *ckm;   /* (E, N, SYN_CKM) */
     real *a, *b; /* (E, N, SYN_GAP_HIDDEN), (2, E, N, SYN_GAP_HIDDEN): gap halves; b: own, others' mean */

@@ -16,6 +16,12 @@ syn_status syn_perception_init(syn_ctx *ctx, syn_perception *p, uint64_t seed)
     syn_params_add(t, "ranker.b1", 64, 1, 1, 64);
     syn_params_add(t, "ranker.w2", 1, 64, 1, 64);
     syn_params_add(t, "ranker.b2", 1, 1, 1, 64);
+    syn_params_add(t, "refiner.w0", 64, SYN_DX, 1, SYN_DX);
+    syn_params_add(t, "refiner.b0", 64, 1, 1, SYN_DX);
+    syn_params_add(t, "refiner.w1", 64, 64, 1, 64);
+    syn_params_add(t, "refiner.b1", 64, 1, 1, 64);
+    syn_params_add(t, "refiner.w2", 1, 64, 1, 64);
+    syn_params_add(t, "refiner.b2", 1, 1, 1, 64);
     syn_params_add(t, "ckm.in.w", SYN_DI_HIDDEN, SYN_DI, 1, SYN_DI);
     syn_params_add(t, "ckm.in.b", SYN_DI_HIDDEN, 1, 1, SYN_DI);
     const int64_t H = SYN_CKM_HALF;
@@ -63,6 +69,13 @@ syn_ffn syn_ranker_ffn(const syn_perception *p)
                   (int[]){SYN_P_RANKER_B0, SYN_P_RANKER_B1, SYN_P_RANKER_B2});
 }
 
+syn_ffn syn_refiner_ffn(const syn_perception *p)
+{
+    return ffn_of(p, 3, (int64_t[]){SYN_DX, 64, 64, 1},
+                  (int[]){SYN_P_REFINER_W0, SYN_P_REFINER_W1, SYN_P_REFINER_W2},
+                  (int[]){SYN_P_REFINER_B0, SYN_P_REFINER_B1, SYN_P_REFINER_B2});
+}
+
 /* The layers after the factored first one. */
 static syn_ffn gap_ffn(const syn_perception *p)
 {
@@ -89,6 +102,12 @@ static syn_status infer(syn_ctx *ctx, const syn_ffn *f, int64_t n, const real *x
 syn_status syn_ranker_score(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *x, real *logit)
 {
     syn_ffn f = syn_ranker_ffn(p);
+    return n ? infer(ctx, &f, n, x, logit) : SYN_OK;
+}
+
+syn_status syn_refiner_score(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *x, real *logit)
+{
+    syn_ffn f = syn_refiner_ffn(p);
     return n ? infer(ctx, &f, n, x, logit) : SYN_OK;
 }
 

@@ -1,6 +1,8 @@
 /* What a team knows: ranker, collaborator knowledge model (CKM) and gap detector.
  *
  *   ranker  FFN 64-64-64-1 on a piece's interaction features under a knower's view: is it supporting?
+ *   refiner the same shape, a second look at all pieces: question features, all pieces' view, and that view
+ *           with the ranker's probabilities in the place of the cosines
  *   CKM     item vectors (336) -> linear 256 -> BiLSTM 2x128 -> attention pooling -> 256, one vector per
  *           agent; the attention adds the ranker's logit, an empty memory is a learned vector.
  *   gap     FFN 512-256-128-64-2 on [ckm_i, ckm_j] (output 0, link: j holds what i lacks) and on
@@ -31,6 +33,8 @@ enum {
 
 typedef enum syn_perception_param {
     SYN_P_RANKER_W0, SYN_P_RANKER_B0, SYN_P_RANKER_W1, SYN_P_RANKER_B1, SYN_P_RANKER_W2, SYN_P_RANKER_B2,
+    SYN_P_REFINER_W0, SYN_P_REFINER_B0, SYN_P_REFINER_W1, SYN_P_REFINER_B1, SYN_P_REFINER_W2,
+    SYN_P_REFINER_B2,
     SYN_P_IN_W, SYN_P_IN_B,
     SYN_P_WF, SYN_P_RF, SYN_P_BF, SYN_P_WR, SYN_P_RR, SYN_P_BR,
     SYN_P_ATT_W, SYN_P_ATT_V, SYN_P_EMPTY,
@@ -62,9 +66,13 @@ static inline real syn_calibrate(const syn_calibration *c, real z)
 /* The ranker as an FFN over the parameters; gradients where they are allocated. */
 syn_ffn syn_ranker_ffn(const syn_perception *p);
 
+syn_ffn syn_refiner_ffn(const syn_perception *p);
+
 /* x (n, SYN_DX) -> logit (n), inference. */
 SYN_WARN_UNUSED syn_status syn_ranker_score(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *x,
                                             real *logit);
+SYN_WARN_UNUSED syn_status syn_refiner_score(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *x,
+                                             real *logit);
 
 /* items (rows, SYN_DI) packed by seq, bias (rows): the ranker's logits -> ckm (batch, SYN_CKM),
  * overwritten. relevance (rows) or NULL: the attention weights. Inference. */

@@ -26,22 +26,24 @@ static inline real sum_product(const real *row, const real *weight)
 
 typedef struct view {
     real seen[R];   /* 1 where another visible piece stands */
-    real cosine[R]; /* its cosine with the question */
+    real cosine[R]; /* its worth: the cosine with the question, or what the caller says */
     real titled[R]; /* how far its title is in the question */
+    real mine;      /* the worth of the piece looked at */
     int count, best;
     real best_cosine, mean_cosine;
 } view;
 
 /* The view of piece p: the mask without p. */
-static void view_make(view *v, uint32_t mask, int p, const real *quest)
+static void view_make(view *v, uint32_t mask, int p, const real *quest, const real *worth)
 {
+    v->mine = worth ? worth[p] : quest[p * SYN_DQ + SYN_Q_COSINE];
     v->count = 0;
     v->best = -1;
     v->best_cosine = v->mean_cosine = 0;
     for (int o = 0; o < R; o++) {
         int on = (int)(mask >> o & 1u) & (o != p);
         v->seen[o] = (real)on;
-        v->cosine[o] = on ? quest[o * SYN_DQ + SYN_Q_COSINE] : 0;
+        v->cosine[o] = !on ? 0 : worth ? worth[o] : quest[o * SYN_DQ + SYN_Q_COSINE];
         v->titled[o] = on ? quest[o * SYN_DQ + SYN_Q_TITLE_IN] : 0;
         v->count += on;
         v->mean_cosine += v->cosine[o];
@@ -90,14 +92,15 @@ static void piece_features(const view *v, int p, const real *quest, const real *
     }
     f[19] = joint;
     f[21] = any ? row[SYN_PAIR_COSINE][v->best] : 0;
-    f[22] = q[SYN_Q_COSINE] >= v->best_cosine ? 1 : 0;
-    f[23] = q[SYN_Q_COSINE] - v->mean_cosine;
-    f[24] = q[SYN_Q_COSINE] - v->best_cosine;
+    f[22] = v->mine >= v->best_cosine ? 1 : 0;
+    f[23] = v->mine - v->mean_cosine;
+    f[24] = v->mine - v->best_cosine;
     f[25] = (real)log(1.0 + v->count) / 3;
 }
 
-syn_status syn_view_features(syn_ctx *ctx, int64_t n, const int32_t *task, const uint32_t *view_mask,
-                             const uint32_t *rows, const real *quest, const real *pair, real *out)
+syn_status syn_view_features_by(syn_ctx *ctx, int64_t n, const int32_t *task, const uint32_t *view_mask,
+                                const uint32_t *rows, const real *quest, const real *pair, const real *worth,
+                                real *out)
 {
     SYN_REQUIRE(n >= 0 && task && view_mask && rows && quest && pair && out,
                 "view features: a buffer is missing");
@@ -108,9 +111,15 @@ syn_status syn_view_features(syn_ctx *ctx, int64_t n, const int32_t *task, const
         for (uint32_t left = rows[i]; left; left &= left - 1) {
             int p = syn_lowest(left);
             view v;
-            view_make(&v, view_mask[i], p, q);
+            view_make(&v, view_mask[i], p, q, worth ? worth + i * R : NULL);
             piece_features(&v, p, q, pr, out + (i * R + p) * SYN_DV);
         }
     }
     return SYN_OK;
+}
+
+syn_status syn_view_features(syn_ctx *ctx, int64_t n, const int32_t *task, const uint32_t *view_mask,
+                             const uint32_t *rows, const real *quest, const real *pair, real *out)
+{
+    return syn_view_features_by(ctx, n, task, view_mask, rows, quest, pair, NULL, out);
 }

@@ -56,4 +56,12 @@ SYN_WARN_UNUSED syn_status syn_view_features(syn_ctx *ctx, int64_t n, const int3
                                              const uint32_t *view, const uint32_t *rows,
                                              const real *quest, const real *pair, real *out);
 
+/* The same with another worth of each piece in the place of its cosine with the question: worth
+ * (n, SYN_ROWS_MAX). Where it is the relevance judged from the plain features, pieces are linked to those
+ * believed relevant: a second look. */
+SYN_WARN_UNUSED syn_status syn_view_features_by(syn_ctx *ctx, int64_t n, const int32_t *task,
+                                                const uint32_t *view, const uint32_t *rows,
+                                                const real *quest, const real *pair, const real *worth,
+                                                real *out);
+
 #endif

@@ -6,13 +6,13 @@
 
 #include "checkpoints/model_file.h"
 #include "trainer/crossfit.h"
-#include "trainer/session.h"
+#include "trainer/run.h"
 #include "trainer/state_encoder.h"
 
 int syn_cmd_pretrain(int argc, char **argv);
 
 typedef struct pretrain_options {
-    syn_run_config session; /* first: shared options */
+    syn_run_config run; /* first: shared options */
     const char *component, *out, *init;
     int64_t cross_fit, ranker_steps, gap_steps, state_steps, batch;
     double dropout, learning_rate, weight_decay;
@@ -65,7 +65,7 @@ static const syn_command command = {
 static syn_pretrain_config pretrain_config(const pretrain_options *o)
 {
     syn_pretrain_config c = SYN_PRETRAIN_DEFAULT;
-    c.seed = (uint64_t)o->session.seed;
+    c.seed = (uint64_t)o->run.seed;
     c.ranker_steps = o->ranker_steps;
     c.gap_steps = o->gap_steps;
     c.batch = o->batch;
@@ -84,7 +84,7 @@ static syn_status fit_perception(syn_run *s, const pretrain_options *o, const sy
     SYN_RETURN_IF(syn_crossfit_run(&s->ctx, &c, &s->data, corpus, (int)o->cross_fit, o->leak_test, m, &r));
     printf("pretrained on %lld records in %.1f s; on those held out: ranker AUROC %.3f, gap AUROC %.3f, balanced "
            "accuracy %.3f, ECE %.3f, link AUROC %.3f\n",
-           (long long)s->used, r.seconds, r.ranker_auroc, r.gap_auroc, r.gap_balanced_accuracy, r.gap_ece,
+           (long long)corpus->records, r.seconds, r.ranker_auroc, r.gap_auroc, r.gap_balanced_accuracy, r.gap_ece,
            r.link_auroc);
     return SYN_OK;
 }
@@ -96,7 +96,7 @@ static syn_status fit_state(syn_run *s, const pretrain_options *o, const syn_cor
     if (!all) return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records", (long long)corpus->records);
     for (int64_t k = 0; k < corpus->records; k++) all[k] = (int32_t)k;
     syn_status st = syn_pretrain_state(&s->ctx, m, corpus, all, corpus->records, o->state_steps,
-                                       (uint64_t)o->session.seed, &r);
+                                       (uint64_t)o->run.seed, &r);
     free(all);
     if (st == SYN_OK) {
         printf("state encoder: tells the next message from %d with accuracy %.2f (chance %.3f)\n",
@@ -108,7 +108,7 @@ static syn_status fit_state(syn_run *s, const pretrain_options *o, const syn_cor
 static char *config_text(const pretrain_options *o)
 {
     json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "phase", "pretrain", "component",
-                          o->component, "seed", (json_int_t)o->session.seed, "pieces", (json_int_t)o->session.pieces,
+                          o->component, "seed", (json_int_t)o->run.seed, "pieces", (json_int_t)o->run.pieces,
                           "cross_fit", (json_int_t)o->cross_fit, "ranker_steps", (json_int_t)o->ranker_steps,
                           "gap_steps", (json_int_t)o->gap_steps, "batch", (json_int_t)o->batch, "dropout",
                           o->dropout, "learning_rate", o->learning_rate);
@@ -135,8 +135,8 @@ static syn_status run(int argc, char **argv)
     if (o.cross_fit == 1) {
         return syn_fail(SYN_ERR_USAGE, "pretrain: --cross-fit is 1; it is 0 (none) or 2 to %d", SYN_MODEL_PARTS_MAX);
     }
-    SYN_TRY(syn_run_open(&s, &o.session, true));
-    SYN_TRY(syn_session_out(&s, o.out));
+    SYN_TRY(syn_run_open(&s, &o.run, true));
+    SYN_TRY(syn_run_out(&s, o.out));
     if (o.init) {
         SYN_TRY(syn_model_load(&s.ctx, o.init, &m, NULL, NULL));
         if (state_only && !m.has_perception) {
@@ -147,17 +147,17 @@ static syn_status run(int argc, char **argv)
         SYN_TRY(syn_model_init(&s.ctx, &m, 1));
         SYN_TRY(syn_corpus_idf(&s.data, s.use, m.idf));
     }
-    st = syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.session.pieces);
-    SYN_TRY(syn_session_about_data(st, &o.session));
+    st = syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.run.pieces);
+    SYN_TRY(syn_run_about_data(st, &o.run));
     if (!state_only) {
         for (int k = 0; k < m.parts; k++) syn_perception_free(&s.ctx, &m.part[k]);
         syn_perception_free(&s.ctx, &m.perception);
         syn_perception_free(&s.ctx, &m.shuffled);
-        SYN_TRY(syn_session_about_data(fit_perception(&s, &o, &corpus, &m), &o.session));
+        SYN_TRY(syn_run_about_data(fit_perception(&s, &o, &corpus, &m), &o.run));
     }
     if (state_only || strcmp(o.component, "all") == 0) SYN_TRY(fit_state(&s, &o, &corpus, &m));
     config = config_text(&o);
-    provenance = syn_run_provenance(&s, &o.session);
+    provenance = syn_run_provenance(&s, &o.run);
     SYN_TRY(syn_model_save(o.out, &m, false, config, provenance));
     printf("saved %s\n", o.out);
 done:

@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "checkpoints/model_file.h"
-#include "trainer/session.h"
+#include "trainer/run.h"
 #include "trainer/train.h"
 
 int syn_cmd_train(int argc, char **argv);
 
 typedef struct train_options {
-    syn_run_config session; /* first: shared options */
+    syn_run_config run; /* first: shared options */
     const char *init, *out, *num_agents_range;
     int64_t env_steps, num_episodes, max_rounds, batch_size, mini_batch_size, horizon, epochs, shards;
     int64_t checkpoint_interval, eval_interval, eval_episodes, read_limit;
@@ -29,7 +29,7 @@ static const syn_option options[] = {
      "Where the best checkpoint, metrics.jsonl and latest/ are written.", NULL},
     {"title-disjoint", SYN_OPTION_BOOL, offsetof(syn_run_config, title_disjoint), NULL, 0, 0, NULL,
      "Leave out training records that share a title with the test fold.", NULL},
-    {"env-steps", SYN_OPTION_INT, FIELD(env_steps), "250000", 1, 1e12, "N", "Environment steps in all.", NULL},
+    {"env-steps", SYN_OPTION_INT, FIELD(env_steps), "300000", 1, 1e12, "N", "Environment steps in all.", NULL},
     {"num-episodes", SYN_OPTION_INT, FIELD(num_episodes), "0", 0, 1e12, "N",
      "Instead of --env-steps: this many episodes, counted as 4 steps each.", NULL},
     {"resume", SYN_OPTION_BOOL, FIELD(resume), NULL, 0, 0, NULL, "Go on from OUT/latest.", NULL},
@@ -97,7 +97,7 @@ static syn_status train_config(const train_options *o, syn_train_config *c)
 {
     syn_env_config env = SYN_ENV_CONFIG_DEFAULT;
     SYN_RETURN_IF(agents_range(o, &env));
-    env.goal = syn_goal_of(o->session.goal);
+    env.goal = syn_goal_of(o->run.goal);
     env.turns_max = (int32_t)o->max_rounds;
     env.read_limit = (int32_t)o->read_limit;
     env.gamma = o->reward_shaping ? (float)o->gamma : 0;
@@ -121,7 +121,7 @@ static syn_status train_config(const train_options *o, syn_train_config *c)
     ppo.value_loss_coef = o->value_loss_coef;
     ppo.max_grad_norm = o->max_grad_norm;
     ppo.kl_stop = o->kl_stop;
-    ppo.seed = (uint64_t)o->session.seed;
+    ppo.seed = (uint64_t)o->run.seed;
     *c = (syn_train_config){.ppo = ppo, .env = env, .env_steps = o->num_episodes ? 4 * o->num_episodes : o->env_steps,
                             .eval_interval = o->eval_interval, .eval_episodes = o->eval_episodes,
                             .checkpoint_interval = o->checkpoint_interval, .save_best_only = o->save_best_only,
@@ -132,8 +132,8 @@ static syn_status train_config(const train_options *o, syn_train_config *c)
 static char *config_text(const train_options *o)
 {
     json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "phase", "train",
-                          "init", o->init ? o->init : "", "goal", o->session.goal, "seed",
-                          (json_int_t)o->session.seed, "pieces", (json_int_t)o->session.pieces, "max_rounds",
+                          "init", o->init ? o->init : "", "goal", o->run.goal, "seed",
+                          (json_int_t)o->run.seed, "pieces", (json_int_t)o->run.pieces, "max_rounds",
                           (json_int_t)o->max_rounds, "read_limit", (json_int_t)o->read_limit, "num_agents_range",
                           o->num_agents_range, "lr_actor", o->lr_actor, "lr_critic", o->lr_critic, "gamma", o->gamma,
                           "gae_lambda", o->gae_lambda, "clip_epsilon", o->clip_epsilon, "entropy_coef",
@@ -155,16 +155,18 @@ static void resume_from(const char *config, syn_train_config *c)
 
 static syn_status load_model(syn_run *s, const train_options *o, syn_train_config *c, syn_model *m)
 {
-    char latest[4096], *config = NULL;
+    char latest[4096], *config = NULL, *provenance = NULL;
     snprintf(latest, sizeof latest, "%s/latest", o->out);
-    SYN_RETURN_IF(syn_model_load(&s->ctx, o->resume ? latest : o->init, m, &config, NULL));
+    SYN_RETURN_IF(syn_model_load(&s->ctx, o->resume ? latest : o->init, m, &config, &provenance));
+    syn_run_check_folds(&o->run, o->resume ? latest : o->init, provenance);
     if (o->resume) resume_from(config, c);
     free(config);
+    free(provenance);
     if (!m->has_perception) {
         return syn_fail(SYN_ERR_FORMAT, "%s: holds no ckm and gap detector; run 'syncog pretrain' first",
                         o->resume ? latest : o->init);
     }
-    if (!m->has_control) SYN_RETURN_IF(syn_control_init(&s->ctx, &m->control, (uint64_t)o->session.seed));
+    if (!m->has_control) SYN_RETURN_IF(syn_control_init(&s->ctx, &m->control, (uint64_t)o->run.seed));
     m->has_control = true;
     return SYN_OK;
 }
@@ -186,14 +188,14 @@ static syn_status run(int argc, char **argv)
         return syn_fail(SYN_ERR_USAGE, "train: --init is missing: give the folder that 'syncog pretrain' wrote");
     }
     SYN_RETURN_IF(train_config(&o, &c));
-    SYN_TRY(syn_run_open(&s, &o.session, true));
+    SYN_TRY(syn_run_open(&s, &o.run, true));
     SYN_TRY(load_model(&s, &o, &c, &m));
-    SYN_TRY(syn_session_out(&s, o.out));
-    st = syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.session.pieces);
-    SYN_TRY(syn_session_about_data(st, &o.session));
+    SYN_TRY(syn_run_out(&s, o.out));
+    st = syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.run.pieces);
+    SYN_TRY(syn_run_about_data(st, &o.run));
     c.config_json = config = config_text(&o);
-    c.provenance_json = provenance = syn_run_provenance(&s, &o.session);
-    SYN_TRY(syn_session_about_data(syn_train(&s.ctx, &c, &s.data, &corpus, &m, &r), &o.session));
+    c.provenance_json = provenance = syn_run_provenance(&s, &o.run);
+    SYN_TRY(syn_run_about_data(syn_train(&s.ctx, &c, &s.data, &corpus, &m, &r), &o.run));
     const double busy = r.rollout_seconds + r.update_seconds;
     printf("trained %lld env-steps in %.1f s (%.0f a second: roll-out %.1f s, update %.1f s); best held-out return "
            "%.2f at %lld; KL stop in %.0f %% of updates\nsaved %s\n",

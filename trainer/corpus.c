@@ -139,13 +139,13 @@ static bool may_stand(const syn_dataset *ds, const pool *p, int64_t k, int64_t r
 }
 
 /* The `want` nearest pool pieces to the question of record rec (indices into ds->pieces); returns how
- * many there are. score (pool->count): scratch. */
+ * many there are, -1 without memory. score (pool->count): scratch. */
 static int nearest(const syn_dataset *ds, const pool *p, const syn_idf *idf, int64_t rec, int want,
                    float *score, int64_t *out)
 {
     const syn_record *r = &ds->records[rec];
     syn_terms *q = malloc(sizeof *q);
-    if (!q) return 0;
+    if (!q) return -1;
     memset(score, 0, sizeof *score * (size_t)p->count);
     syn_terms_make(q, idf, NULL, 0, ds->tokens + r->question_at, r->question_count);
     for (int i = 0; i < q->count; i++) {
@@ -180,7 +180,9 @@ static syn_status build_record(syn_corpus *c, int64_t r, const syn_dataset *ds, 
     int64_t found[NEAREST_MAX];
     if (pieces > info.pieces) info.pieces = pieces;
     const int fill = info.pieces - rec->piece_count, want = fill + SYN_FOREIGN_ROWS;
-    if (nearest(ds, p, idf, index, want, score, found) < want) {
+    const int there = nearest(ds, p, idf, index, want, score, found);
+    if (there < 0) return syn_fail(SYN_ERR_MEMORY, "out of memory while foreign pieces were sought");
+    if (there < want) {
         return syn_fail(SYN_ERR_FORMAT, "record \"%s\": only few other records have pieces that could stand in; "
                         "give more records", syn_record_id(ds, rec));
     }
@@ -214,6 +216,7 @@ syn_status syn_corpus_build(syn_ctx *ctx, syn_corpus *c, const syn_dataset *ds, 
 {
     syn_status st = SYN_OK;
     pool p = {0};
+    char sentence[1024] = "";
     memset(c, 0, sizeof *c);
     SYN_REQUIRE(pieces >= 0 && pieces <= SYN_PIECES_OWN_MAX, "pieces is %d, allowed are 0 to %d", pieces,
                 SYN_PIECES_OWN_MAX);
@@ -237,15 +240,18 @@ syn_status syn_corpus_build(syn_ctx *ctx, syn_corpus *c, const syn_dataset *ds, 
         float *score = malloc(sizeof *score * (size_t)(p.count + 1));
         #pragma omp for schedule(dynamic, 16)
         for (int64_t r = 0; r < c->records; r++) {
-            syn_status s = score ? build_record(c, r, ds, &p, idf, table, pieces, score) : SYN_ERR_MEMORY;
+            syn_status s = score ? build_record(c, r, ds, &p, idf, table, pieces, score)
+                                 : syn_fail(SYN_ERR_MEMORY, "out of memory for %lld pieces", (long long)p.count);
             if (s == SYN_OK) continue;
             #pragma omp critical
-            st = s;
+            {
+                st = s; /* the sentence is that thread's; the caller's needs it */
+                strncpy(sentence, syn_error_text(), sizeof sentence - 1);
+            }
         }
         free(score);
     }
-    if (st != SYN_OK) st = syn_fail(st, "%lld records are too few to find foreign pieces for each",
-                                    (long long)c->records);
+    if (st != SYN_OK) st = syn_fail(st, "%s", sentence);
 done:
     pool_free(&p);
     if (st != SYN_OK) syn_corpus_free(ctx, c);

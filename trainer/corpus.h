@@ -14,12 +14,15 @@ typedef struct syn_corpus {
     syn_tasks tasks; /* (2 * records) */
 } syn_corpus;
 
-/* The training corpus's idf from the pieces of the records marked in use[ds->record_count] (NULL: all). */
+/* The training corpus's idf from the pieces of the records marked in use[ds->record_count] (NULL: all); idf is
+ * overwritten. Errors: SYN_ERR_MEMORY. */
 SYN_WARN_UNUSED syn_status syn_corpus_idf(const syn_dataset *ds, const uint8_t *use, syn_idf *idf);
 
 /* Tasks of the records marked in use[ds->record_count], foreign pieces from those marked in pool (NULL:
- * all). pieces: each record is filled to that many (at most 28) with hard distractors; 0: as it is.
- * Errors: fewer than two usable records (no foreign pieces), memory. */
+ * all). pieces: each record is filled to that many (at most 28) with hard distractors; 0: as it is. Records that
+ * are not answerable, or without gold or distractors, are left out. c is initialised here and empty on an error.
+ * The same for any number of threads. Errors: SYN_ERR_INVALID (pieces), SYN_ERR_FORMAT (fewer than two usable
+ * records, or a record for which the others have too few pieces), SYN_ERR_MEMORY. */
 SYN_WARN_UNUSED syn_status syn_corpus_build(syn_ctx *ctx, syn_corpus *c, const syn_dataset *ds,
                                             const uint8_t *use, const uint8_t *pool, const syn_idf *idf,
                                             const real *table, int pieces);

@@ -10,6 +10,7 @@ void syn_measured_free(syn_measured *m)
     free(m->gap);
     free(m->link);
     free(m->ranker);
+    free(m->first);
     memset(m, 0, sizeof *m);
 }
 
@@ -25,6 +26,8 @@ static void collect(syn_measured *m, const syn_observer *o, const syn_env *env, 
     for (uint32_t left = env->present; left; left &= left - 1) {
         int p = syn_lowest(left);
         float z = o->central ? (float)o->rel[e * SYN_ROWS_MAX + p] : o->rank[e * N * SYN_ROWS_MAX + p];
+        float first = o->central ? (float)o->first[e * SYN_ROWS_MAX + p] : z;
+        m->first[m->ranks] = (syn_scored){first, env->gold >> p & 1, group};
         m->ranker[m->ranks++] = (syn_scored){z, env->gold >> p & 1, group};
     }
 }
@@ -40,7 +43,8 @@ syn_status syn_measure(syn_ctx *ctx, const syn_perception *p, bool central, cons
     out->gap = malloc(sizeof *out->gap * (size_t)count);
     out->link = malloc(sizeof *out->link * (size_t)count * N);
     out->ranker = malloc(sizeof *out->ranker * (size_t)count * SYN_ROWS_MAX);
-    if (!envs || !out->gap || !out->link || !out->ranker) {
+    out->first = malloc(sizeof *out->first * (size_t)count * SYN_ROWS_MAX);
+    if (!envs || !out->gap || !out->link || !out->ranker || !out->first) {
         st = syn_fail(SYN_ERR_MEMORY, "out of memory for %lld measured episodes", (long long)count);
         goto done;
     }

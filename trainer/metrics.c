@@ -16,8 +16,8 @@ double syn_auroc(syn_scored *s, int64_t n)
     double rank_sum = 0, positives = 0;
     qsort(s, (size_t)n, sizeof *s, compare_logit);
     for (int64_t i = 0; i < n;) {
-        int64_t j = i;
-        double in = 0;
+        int64_t j = i + 1;
+        double in = s[i].label;
         while (j < n && s[j].logit == s[i].logit) in += s[j++].label;
         rank_sum += in * ((double)(i + 1 + j) / 2); /* mean rank of the ties */
         positives += in;

@@ -68,20 +68,40 @@ static int64_t ranker_rows(run *r, real *x, real *target)
     return rows;
 }
 
-static syn_status ranker_step(run *r, int64_t step, real *loss)
+/* ---- Refiner: all pieces, looked at again ---- */
+
+static int64_t refiner_rows(run *r, real *x, real *target)
+{
+    int64_t rows = 0;
+    for (int64_t e = 0; e < r->cfg->batch; e++) {
+        const syn_env *env = &r->envs[e];
+        const real *quest = r->corpus->tasks.quest + (int64_t)env->task * SYN_TASK_QUEST;
+        for (uint32_t left = env->present; left; left &= left - 1, rows++) {
+            int p = syn_lowest(left);
+            real *to = x + rows * SYN_DX;
+            memcpy(to, quest + p * SYN_DQ, sizeof(real) * SYN_DQ);
+            memcpy(to + SYN_DQ, r->o.all + (e * R + p) * SYN_DV, sizeof(real) * SYN_DV);
+            memcpy(to + SYN_DQ + SYN_DV, r->o.again + (e * R + p) * SYN_DV, sizeof(real) * SYN_DV);
+            target[rows] = env->gold >> p & 1;
+        }
+    }
+    return rows;
+}
+
+static syn_status judge_step(run *r, int64_t step, bool refiner, real *loss)
 {
     syn_ctx *ctx = r->ctx;
     syn_scratch_mark mark = syn_scratch_push(ctx);
     syn_status st = SYN_ERR_MEMORY;
     const int64_t most = r->cfg->batch * 2 * R;
-    syn_ffn f = syn_ranker_ffn(r->p);
+    syn_ffn f = refiner ? syn_refiner_ffn(r->p) : syn_ranker_ffn(r->p);
     real *x = SYN_SCRATCH(ctx, real, most * SYN_DX), *target = SYN_SCRATCH(ctx, real, most);
     real *y = SYN_SCRATCH(ctx, real, most), *dy = SYN_SCRATCH(ctx, real, most);
     real *cache = SYN_SCRATCH(ctx, real, syn_ffn_cache_size(&f, most));
     if (!x || !target || !y || !dy || !cache) goto done;
-    draw_batch(r, step, 1);
+    draw_batch(r, step, refiner ? 3 : 1);
     SYN_TRY(syn_observe_views(ctx, &r->o, r->p, &r->corpus->tasks, r->envs));
-    int64_t rows = ranker_rows(r, x, target);
+    int64_t rows = refiner ? refiner_rows(r, x, target) : ranker_rows(r, x, target);
     const uint64_t counter = (uint64_t)step;
     syn_params_zero_grad(&r->p->params);
     SYN_TRY(syn_ffn_forward(ctx, &f, rows, x, SYN_DX, true, r->cfg->seed, counter, cache, y));
@@ -90,11 +110,15 @@ static syn_status ranker_step(run *r, int64_t step, real *loss)
     real norm;
     const syn_adam adam = {learning_rate(r->cfg->ranker_lr, step, r->cfg->ranker_steps), (real)0.9, (real)0.99,
                            (real)1e-8, (real)r->cfg->weight_decay, 1};
-    SYN_TRY(syn_params_step(ctx, &r->p->params, SYN_P_RANKER_W0, SYN_P_RANKER_B2, &adam, &norm));
+    SYN_TRY(syn_params_step(ctx, &r->p->params, refiner ? SYN_P_REFINER_W0 : SYN_P_RANKER_W0,
+                            refiner ? SYN_P_REFINER_B2 : SYN_P_RANKER_B2, &adam, &norm));
 done:
     syn_scratch_pop(ctx, mark);
     return st;
 }
+
+static syn_status ranker_step(run *r, int64_t step, real *loss) { return judge_step(r, step, false, loss); }
+static syn_status refiner_step(run *r, int64_t step, real *loss) { return judge_step(r, step, true, loss); }
 
 /* ---- CKM and gap detector ---- */
 
@@ -213,9 +237,12 @@ done:
     return st;
 }
 
-/* ---- The two phases, with early stopping on held-out records ---- */
+/* ---- The phases, with early stopping on held-out records ---- */
 
-static syn_status check(run *r, bool ranker, double *nll)
+typedef enum phase_kind { PHASE_RANKER, PHASE_REFINER, PHASE_GAP } phase_kind;
+static const char *const phase_name[] = {"ranker", "refiner", "gap"};
+
+static syn_status check(run *r, phase_kind kind, double *nll)
 {
     static const syn_calibration plain = {1, 0};
     syn_measured m;
@@ -223,14 +250,16 @@ static syn_status check(run *r, bool ranker, double *nll)
     opening.untitled_share = 0.3f;
     SYN_RETURN_IF(syn_measure(r->ctx, r->p, r->cfg->central, r->corpus, &opening, r->held, r->held_count,
                               CHECK_EPISODES, r->cfg->seed + 77, &m));
-    *nll = ranker ? syn_nll(m.ranker, m.ranks, &plain) : syn_nll(m.gap, m.gaps, &plain);
+    *nll = kind == PHASE_RANKER    ? syn_nll(m.first, m.ranks, &plain)
+           : kind == PHASE_REFINER ? syn_nll(m.ranker, m.ranks, &plain)
+                                   : syn_nll(m.gap, m.gaps, &plain);
     syn_measured_free(&m);
     return SYN_OK;
 }
 
 typedef syn_status step_function(run *r, int64_t step, real *loss);
 
-static syn_status phase(run *r, step_function *step, int64_t steps, bool ranker, int64_t *best_step)
+static syn_status phase(run *r, step_function *step, int64_t steps, phase_kind kind, int64_t *best_step)
 {
     syn_params *t = &r->p->params;
     const size_t bytes = sizeof(real) * (size_t)t->total;
@@ -242,11 +271,11 @@ static syn_status phase(run *r, step_function *step, int64_t steps, bool ranker,
     t->step = 0;
     for (int64_t s = 0; s < steps; s++) {
         SYN_RETURN_IF(step(r, s, &loss));
-        syn_progress_update(&r->bar, ++r->done, "%s loss %.3f held-out %.3f", ranker ? "ranker" : "gap",
+        syn_progress_update(&r->bar, ++r->done, "%s loss %.3f held-out %.3f", phase_name[kind],
                             (double)loss / (double)(s % every + 1), nll);
         if ((s + 1) % every) continue;
-        SYN_RETURN_IF(check(r, ranker, &nll));
-        syn_log(SYN_LOG_DEBUG, "%s step %lld: loss %.4f, held-out %.4f", ranker ? "ranker" : "gap",
+        SYN_RETURN_IF(check(r, kind, &nll));
+        syn_log(SYN_LOG_DEBUG, "%s step %lld: loss %.4f, held-out %.4f", phase_name[kind],
                 (long long)s + 1, (double)loss / (double)every, nll);
         loss = 0;
         /* Held-out labels are true ones: choosing by them would let truth into the leak test. */
@@ -296,6 +325,14 @@ static syn_status split(run *r, const syn_dataset *ds, const int32_t *records, i
         if (syn_record_held_out(rec)) r->held[r->held_count++] = records[k];
         else r->train[r->train_count++] = records[k];
     }
+    if (!r->held_count) { /* of a few dozen records the hash may keep none: then one of every seven */
+        const int64_t n = r->train_count;
+        r->train_count = 0;
+        for (int64_t k = 0; k < n; k++) {
+            if (k % 7 == 6) r->held[r->held_count++] = r->train[k];
+            else r->train[r->train_count++] = r->train[k];
+        }
+    }
     if (!r->held_count || !r->train_count) {
         return syn_fail(SYN_ERR_FORMAT, "%lld records are too few to keep some out for early stopping",
                         (long long)count);
@@ -310,7 +347,7 @@ syn_status syn_pretrain_perception(syn_ctx *ctx, const syn_pretrain_config *cfg,
     syn_status st;
     run r = {.ctx = ctx, .cfg = cfg, .corpus = corpus, .p = p};
     const double started = syn_clock_s();
-    int64_t ranker_best = 0;
+    int64_t best_step = 0;
     memset(result, 0, sizeof *result);
     SYN_TRY(syn_perception_init(ctx, p, cfg->seed));
     SYN_TRY(syn_params_trainable(ctx, &p->params));
@@ -323,10 +360,11 @@ syn_status syn_pretrain_perception(syn_ctx *ctx, const syn_pretrain_config *cfg,
         st = SYN_ERR_MEMORY;
         goto done;
     }
-    syn_progress_begin(&r.bar, "pretrain", "steps", cfg->ranker_steps + cfg->gap_steps);
+    syn_progress_begin(&r.bar, "pretrain", "steps", 2 * cfg->ranker_steps + cfg->gap_steps);
     r.bar.quiet |= cfg->quiet;
-    SYN_TRY(phase(&r, ranker_step, cfg->ranker_steps, true, &ranker_best));
-    SYN_TRY(phase(&r, gap_step, cfg->gap_steps, false, &result->gap_steps));
+    SYN_TRY(phase(&r, ranker_step, cfg->ranker_steps, PHASE_RANKER, &best_step));
+    if (cfg->central) SYN_TRY(phase(&r, refiner_step, cfg->ranker_steps, PHASE_REFINER, &best_step));
+    SYN_TRY(phase(&r, gap_step, cfg->gap_steps, PHASE_GAP, &result->gap_steps));
     SYN_TRY(calibrate(&r, result));
     syn_progress_end(&r.bar);
     result->seconds = syn_clock_s() - started;

@@ -26,19 +26,23 @@ typedef struct syn_pretrain_result {
     double seconds;
 } syn_pretrain_result;
 
-/* records: indices into the corpus. p is initialised here; freed by the caller. */
+/* records: indices into the corpus. p is initialised here and freed by the caller, on an error too. Errors:
+ * SYN_ERR_FORMAT (too few records to keep some out), SYN_ERR_MEMORY, SYN_ERR_NUMERIC (a gradient). */
 SYN_WARN_UNUSED syn_status syn_pretrain_perception(syn_ctx *ctx, const syn_pretrain_config *cfg,
                                                    const syn_dataset *ds, const syn_corpus *corpus,
                                                    const int32_t *records, int64_t record_count,
                                                    syn_perception *p, syn_pretrain_result *result);
 
-/* Scores `episodes` states: gap of the asker (all_agents: of every agent), and optionally links of the
- * asker and the ranker on all pieces. Arrays are allocated here (free()); NULL ones are not wanted. */
+/* What `count` states say: gap of the asker (logits, (gaps)), its links (calibrated probabilities, (links)),
+ * relevance of all pieces present (logits, (ranks)). The group is the record's index in the corpus. */
 typedef struct syn_measured {
-    syn_scored *gap, *link, *ranker;
+    syn_scored *gap, *link;
+    syn_scored *ranker, *first; /* relevance as it stands; the ranker's, before the refiner's second look */
     int64_t gaps, links, ranks;
 } syn_measured;
 
+/* Draws and scores the states of episodes 0..count-1. out is overwritten: syn_measured_free; empty on an error.
+ * A pure function of (networks, records, seed). Errors: SYN_ERR_MEMORY. */
 SYN_WARN_UNUSED syn_status syn_measure(syn_ctx *ctx, const syn_perception *p, bool central,
                                        const syn_corpus *corpus, const syn_episode_config *episodes,
                                        const int32_t *records, int64_t record_count, int64_t count,

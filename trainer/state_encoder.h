@@ -11,7 +11,8 @@ typedef struct syn_state_result {
 } syn_state_result;
 
 /* Trains the state encoder's part of model->control, which is initialised from seed where it is not there
- * yet. quiet: no progress bar. */
+ * yet; model->perception must be trained. records: indices into the corpus. Moments are zero afterwards. Equal
+ * seeds, records and threads give equal bits. Errors: SYN_ERR_MEMORY, SYN_ERR_NUMERIC. */
 SYN_WARN_UNUSED syn_status syn_pretrain_state(syn_ctx *ctx, syn_model *model, const syn_corpus *corpus,
                                               const int32_t *records, int64_t record_count, int64_t steps,
                                               uint64_t seed, syn_state_result *result);

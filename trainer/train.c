@@ -60,7 +60,7 @@ static syn_status open_metrics(run *r)
         return syn_fail(SYN_ERR_INVALID, "the output folder's name is too long");
     }
     if (r->cfg->done_steps) cut_metrics(path, r->cfg->done_steps);
-    r->metrics = fopen(path, "a");
+    r->metrics = fopen(path, r->cfg->done_steps ? "a" : "w");
     return r->metrics ? SYN_OK : syn_fail(SYN_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
 }
 

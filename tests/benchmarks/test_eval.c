@@ -1,5 +1,6 @@
-/* `syncog eval --data`: one object with the promised keys, figures that its own raw lines add up to, paired
- * episodes, leak tests that find nothing where there is nothing, and intervals around the estimate. */
+/* `syncog eval --data`: one object with the promised keys, figures that its own raw lines add up
+ * to, paired episodes, leak tests that find nothing where there is nothing, and intervals around
+ * the estimate. */
 #include "tests/trainer/commands.h"
 
 #include <jansson.h>
@@ -47,46 +48,66 @@ static double number(const json_t *j, const char *path)
         j = json_object_get(j, key);
         if (!j) fail_msg("%s: there is no \"%s\"", path, key);
     }
-    if (!json_is_number(j) || !isfinite(json_number_value(j))) fail_msg("%s is not a finite number", path);
+    if (!json_is_number(j) || !isfinite(json_number_value(j)))
+        fail_msg("%s is not a finite number", path);
     return json_number_value(j);
 }
 
 /* ---- The object ---- */
 
-static const char *const names[] = {"never", "random", "broadcast", "round_robin", "cosine_push", "never+ranker",
-                                    "random+ranker", "broadcast+ranker", "round_robin+ranker", "cosine_push+ranker",
-                                    "oracle", "learned"};
-static const char *const policy_keys[] = {"return", "success", "success_answerable", "abstain_precision",
-                                          "abstain_recall", "messages", "deliveries", "ended"};
-enum { NAMES = sizeof names / sizeof *names, POLICY_KEYS = sizeof policy_keys / sizeof *policy_keys };
+static const char *const names[] = {
+    "never",        "random",        "broadcast",        "round_robin",        "cosine_push",
+    "never+ranker", "random+ranker", "broadcast+ranker", "round_robin+ranker", "cosine_push+ranker",
+    "oracle",       "learned"};
+static const char *const policy_keys[] = {
+    "return",         "success",  "success_answerable", "abstain_precision",
+    "abstain_recall", "messages", "deliveries",         "ended"};
+enum {
+    NAMES = sizeof names / sizeof *names,
+    POLICY_KEYS = sizeof policy_keys / sizeof *policy_keys
+};
 
 static void assert_policies(const json_t *policies)
 {
     const char *name;
     json_t *policy;
-    json_object_foreach((json_t *)policies, name, policy) {
+    json_object_foreach((json_t *)policies, name, policy)
+    {
         for (int k = 0; k < POLICY_KEYS; k++) {
             double value = number(policy, policy_keys[k]);
             bool share = k >= 1 && k <= 4;
-            if (k && (value < 0 || (share && value > 1))) fail_msg("%s.%s is %g", name, policy_keys[k], value);
+            if (k && (value < 0 || (share && value > 1)))
+                fail_msg("%s.%s is %g", name, policy_keys[k], value);
         }
     }
 }
 
 static void every_promised_key_is_there_and_finite(void **state)
 {
-    static const char *const keys[] = {
-        "records", "episodes", "gap/auroc", "gap/balanced_accuracy", "gap/ece", "gap/count_only_auroc",
-        "gap/shuffled_auroc", "gap/no_title_auroc", "gap_rollout/auroc", "gap_rollout/balanced_accuracy",
-        "link/auroc", "ranker/auroc", "difference/return", "difference/message_ratio"};
+    static const char *const keys[] = {"records",
+                                       "episodes",
+                                       "gap/auroc",
+                                       "gap/balanced_accuracy",
+                                       "gap/ece",
+                                       "gap/count_only_auroc",
+                                       "gap/shuffled_auroc",
+                                       "gap/no_title_auroc",
+                                       "gap_rollout/auroc",
+                                       "gap_rollout/balanced_accuracy",
+                                       "link/auroc",
+                                       "ranker/auroc",
+                                       "difference/return",
+                                       "difference/message_ratio"};
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
         double value = number(report, keys[k]);
-        if (strstr(keys[k], "auroc") && (value < 0 || value > 1)) fail_msg("%s is %g", keys[k], value);
+        if (strstr(keys[k], "auroc") && (value < 0 || value > 1))
+            fail_msg("%s is %g", keys[k], value);
     }
     assert_string_equal(json_string_value(json_object_get(report, "dataset")), "synthetic");
     assert_int_equal(number(report, "records"), 60);
     assert_int_equal(number(report, "episodes"), EPISODES);
-    const json_t *policies = json_object_get(report, "policies"), *ablations = json_object_get(report, "ablations");
+    const json_t *policies = json_object_get(report, "policies"),
+                 *ablations = json_object_get(report, "ablations");
     assert_int_equal(json_object_size(policies), NAMES);
     for (int k = 0; k < NAMES; k++) {
         if (!json_object_get(policies, names[k])) fail_msg("there is no policy \"%s\"", names[k]);
@@ -123,7 +144,8 @@ static void the_oracle_is_above_all_and_never_says_nothing(void **state)
     }
     assert_true(number(report, "policies/oracle/success") == 1);
     assert_true(number(report, "policies/never/messages") == 0);
-    assert_true(number(report, "policies/never/return") == number(report, "policies/never+ranker/return"));
+    assert_true(number(report, "policies/never/return") ==
+                number(report, "policies/never+ranker/return"));
 }
 
 static void intervals_hold_the_estimate(void **state)
@@ -132,11 +154,14 @@ static void intervals_hold_the_estimate(void **state)
     for (int k = 0; k < 2; k++) {
         char name[32];
         snprintf(name, sizeof name, "%s_ci95", keys[k]);
-        const json_t *d = json_object_get(report, "difference"), *interval = json_object_get(d, name);
+        const json_t *d = json_object_get(report, "difference"),
+                     *interval = json_object_get(d, name);
         assert_int_equal(json_array_size(interval), 2);
-        double low = json_number_value(json_array_get(interval, 0)), high = json_number_value(json_array_get(interval, 1));
+        double low = json_number_value(json_array_get(interval, 0)),
+               high = json_number_value(json_array_get(interval, 1));
         double value = number(d, keys[k]);
-        if (!(low < value && value < high)) fail_msg("%s: %g is not within %g to %g", keys[k], value, low, high);
+        if (!(low < value && value < high))
+            fail_msg("%s: %g is not within %g to %g", keys[k], value, low, high);
         assert_true(high - low < 0.5 * fabs(value) + 10);
     }
 }
@@ -182,14 +207,15 @@ static void add_episode(sums *s, const json_t *line)
 
 static void assert_adds_up(const sums *s, const char *name)
 {
-    const double by[POLICY_KEYS] = {s->episodes,  s->episodes, s->answerable, s->abstained,
-                                    s->unanswerable, s->episodes, s->episodes, s->episodes};
+    const double by[POLICY_KEYS] = {s->episodes,     s->episodes, s->answerable, s->abstained,
+                                    s->unanswerable, s->episodes, s->episodes,   s->episodes};
     char path[96];
     assert_int_equal(s->episodes, EPISODES);
     for (int k = 0; k < POLICY_KEYS; k++) {
         snprintf(path, sizeof path, "policies/%s/%s", name, policy_keys[k]);
         double mean = by[k] > 0 ? s->value[k] / by[k] : 0, reported = number(report, path);
-        if (fabs(mean - reported) > 2e-4 * (1 + fabs(mean))) fail_msg("%s is %g, its lines give %g", path, reported, mean);
+        if (fabs(mean - reported) > 2e-4 * (1 + fabs(mean)))
+            fail_msg("%s is %g, its lines give %g", path, reported, mean);
     }
 }
 
@@ -240,10 +266,12 @@ static void raw_lines_add_up_to_the_figures(void **state)
     for (int k = 0; k < NAMES; k++) assert_adds_up(&sum[k], names[k]);
     assert_int_equal(with_titles.count, EPISODES);
     assert_int_equal(without.count, EPISODES);
-    double balanced = (with_titles.right[0] / with_titles.all[0] + with_titles.right[1] / with_titles.all[1]) / 2;
+    double balanced =
+        (with_titles.right[0] / with_titles.all[0] + with_titles.right[1] / with_titles.all[1]) / 2;
     assert_true(fabs(balanced - number(report, "gap/balanced_accuracy")) < 1e-3);
     assert_true(fabs(syn_auroc(with_titles.scored, EPISODES) - number(report, "gap/auroc")) < 2e-3);
-    assert_true(fabs(syn_auroc(without.scored, EPISODES) - number(report, "gap/no_title_auroc")) < 2e-3);
+    assert_true(fabs(syn_auroc(without.scored, EPISODES) - number(report, "gap/no_title_auroc")) <
+                2e-3);
 }
 
 /* ---- Seeds and options ---- */
@@ -254,7 +282,8 @@ static void equal_seeds_print_equal_bytes(void **state)
     size_t bytes[2];
     json_decref(evaluate("--checkpoint trained --episodes 800 --seed 3 --raw again.jsonl"));
     strcpy(first, said);
-    char *a = file_read(path_of("raw.jsonl"), &bytes[0]), *b = file_read(path_of("again.jsonl"), &bytes[1]);
+    char *a = file_read(path_of("raw.jsonl"), &bytes[0]),
+         *b = file_read(path_of("again.jsonl"), &bytes[1]);
     assert_int_equal(bytes[0], bytes[1]);
     assert_memory_equal(a, b, bytes[0]);
     free(a);
@@ -295,7 +324,8 @@ static void a_large_stop_bias_answers_at_once(void **state)
 
 static void other_goals_sizes_and_sampling_work(void **state)
 {
-    static const char *const arguments[] = {"--goal consensus", "--pieces 28", "--sample", "--folds 3 --fold 1"};
+    static const char *const arguments[] = {"--goal consensus", "--pieces 28", "--sample",
+                                            "--folds 3 --fold 1"};
     for (int k = 0; k < 4; k++) {
         char line[128];
         snprintf(line, sizeof line, "--checkpoint trained --episodes 60 --seed 3 %s", arguments[k]);
@@ -319,7 +349,8 @@ static double logistic(double (*label_of)(const double *x, syn_rng *rng), bool o
     static uint8_t label[ROWS], half[ROWS];
     syn_rng rng = syn_rng_make(5, SYN_STREAM_TEST);
     for (int i = 0; i < ROWS; i++) {
-        for (int k = 0; k < width; k++) x[i * width + k] = 1000.0 * k + (k + 1) * (double)syn_rng_uniform(&rng);
+        for (int k = 0; k < width; k++)
+            x[i * width + k] = 1000.0 * k + (k + 1) * (double)syn_rng_uniform(&rng);
         half[i] = (uint8_t)(i & 1);
         double p = label_of(x + i * width, &rng);
         label[i] = (double)syn_rng_uniform(&rng) < (opposite && half[i] ? 1 - p : p);
@@ -327,21 +358,35 @@ static double logistic(double (*label_of)(const double *x, syn_rng *rng), bool o
     return syn_logistic_auroc(x, width, label, half, ROWS);
 }
 
-static double by_coin(const double *x, syn_rng *rng) { return 0.3; }
-static double by_first(const double *x, syn_rng *rng) { return x[0] > 0.6; }
-static double by_sum(const double *x, syn_rng *rng) { return x[0] + (x[1] - 1000) / 2 > 1; }
-static double by_all(const double *x, syn_rng *rng) { return 1; }
+static double by_coin(const double *x, syn_rng *rng)
+{
+    return 0.3;
+}
+static double by_first(const double *x, syn_rng *rng)
+{
+    return x[0] > 0.6;
+}
+static double by_sum(const double *x, syn_rng *rng)
+{
+    return x[0] + (x[1] - 1000) / 2 > 1;
+}
+static double by_all(const double *x, syn_rng *rng)
+{
+    return 1;
+}
 
 static void the_regression_finds_what_is_there_and_nothing_else(void **state)
 {
     assert_true(fabs(logistic(by_coin, false, 6) - 0.5) < 0.06);
     assert_true(logistic(by_first, false, 6) > 0.97);
     assert_true(logistic(by_sum, false, 2) > 0.97);
-    assert_true(logistic(by_first, true, 6) < 0.03); /* scored on the half that it was not fitted on */
+    assert_true(logistic(by_first, true, 6) <
+                0.03); /* scored on the half that it was not fitted on */
     assert_true(logistic(by_all, false, 6) == 0.5);
     assert_true(logistic(by_first, false, 1) > 0.97);
     const double constant[8] = {3, 3, 3, 3, 3, 3, 3, 3};
-    const uint8_t label[8] = {0, 1, 1, 0, 1, 0, 0, 1}, half[8] = {0, 0, 0, 0, 1, 1, 1, 1}, all[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    const uint8_t label[8] = {0, 1, 1, 0, 1, 0, 0, 1}, half[8] = {0, 0, 0, 0, 1, 1, 1, 1},
+                  all[8] = {1, 1, 1, 1, 1, 1, 1, 1};
     assert_true(syn_logistic_auroc(constant, 1, label, half, 8) == 0.5);
     assert_true(syn_logistic_auroc(constant, 1, label, all, 8) == 0.5); /* nothing to fit on */
     assert_true(syn_logistic_auroc(constant, 1, label, half, 0) == 0.5);

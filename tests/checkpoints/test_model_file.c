@@ -24,7 +24,8 @@ static void perception_make(syn_perception *p, uint64_t seed)
 {
     assert_ok(syn_perception_init(&ctx, p, seed));
     for (int k = 0; k < SYN_GAP_OUT; k++) {
-        p->calibrated[k] = (syn_calibration){1.25f + (float)seed + (float)k, -0.3f * (float)(seed + 1)};
+        p->calibrated[k] =
+            (syn_calibration){1.25f + (float)seed + (float)k, -0.3f * (float)(seed + 1)};
     }
 }
 
@@ -49,7 +50,8 @@ static void model_make(syn_model *m)
     m->has_perception = m->has_shuffled = m->has_control = m->has_policy = true;
 }
 
-static void assert_same_values(const syn_params *a, const syn_params *b, const real *x, const real *y)
+static void assert_same_values(const syn_params *a, const syn_params *b, const real *x,
+                               const real *y)
 {
     assert_int_equal(a->total, b->total);
     assert_non_null(x);
@@ -116,7 +118,8 @@ static void a_model_without_parts_or_moments_is_small(void **state)
     assert_int_equal(got.parts, 0);
     assert_null(got.control.params.m);
     assert_null(got.control.params.grad);
-    assert_same_values(&got.control.params, &m.control.params, got.control.params.value, m.control.params.value);
+    assert_same_values(&got.control.params, &m.control.params, got.control.params.value,
+                       m.control.params.value);
     assert_same_perception(&got.perception, &m.perception);
     syn_model_free(&ctx, &got);
     syn_model_free(&ctx, &m);
@@ -145,8 +148,10 @@ static void two_checkpoints_can_be_open_at_once(void **state)
     assert_ok(syn_model_load(&ctx, path_of("full"), &m, NULL, NULL));
     for (int64_t i = 0; i < m.perception.params.total; i++) m.perception.params.value[i] += 1;
     assert_ok(syn_model_save(path_of("moved"), &m, true, NULL, NULL));
-    for (int k = 0; k < 2; k++) assert_ok(syn_checkpoint_open(path_of(k ? "moved" : "full"), &cp[k]));
-    assert_ok(syn_model_save(path_of("beside"), &m, true, NULL, NULL)); /* saving does not disturb them */
+    for (int k = 0; k < 2; k++)
+        assert_ok(syn_checkpoint_open(path_of(k ? "moved" : "full"), &cp[k]));
+    assert_ok(
+        syn_model_save(path_of("beside"), &m, true, NULL, NULL)); /* saving does not disturb them */
     for (int k = 0; k < 2; k++) {
         syn_tensor t = *syn_checkpoint_find(cp[k], "perception.ranker.b0");
         t.data = value[k];
@@ -208,12 +213,13 @@ static syn_tensor *copy_find(copy *c, const char *name)
     return NULL;
 }
 
-/* Saved with this config (NULL: its own), the model is refused with these words; nothing is loaded. */
+/* Saved with this config (NULL: its own), the model is refused with these words; nothing is loaded.
+ */
 static void assert_refused(const copy *c, int count, const char *config, const char *words)
 {
     syn_model m;
-    assert_ok(syn_checkpoint_save(path_of("wrong"), c->tensor, count, config ? config : syn_checkpoint_config(c->cp),
-                                  NULL));
+    assert_ok(syn_checkpoint_save(path_of("wrong"), c->tensor, count,
+                                  config ? config : syn_checkpoint_config(c->cp), NULL));
     assert_fails(syn_model_load(&ctx, path_of("wrong"), &m, NULL, NULL), SYN_ERR_FORMAT, words);
     if (!strstr(syn_error_text(), "wrong") || strchr(syn_error_text(), '\n')) {
         fail_msg("not one sentence that names the folder: %s", syn_error_text());
@@ -256,8 +262,10 @@ static void a_config_that_does_not_fit_is_one_sentence(void **state)
     assert_refused(&c, c.count, "{\"parts\":-1}", "does not describe a model");
     assert_refused(&c, c.count, "{\"parts\":9}", "does not describe a model");
     assert_refused(&c, c.count, "{\"parts\":1000000000000}", "does not describe a model");
-    assert_refused(&c, c.count, "{\"parts\":2,\"has_perception\":true,\"has_shuffled\":true,\"has_control\":true}",
-                   "part0.");
+    assert_refused(
+        &c, c.count,
+        "{\"parts\":2,\"has_perception\":true,\"has_shuffled\":true,\"has_control\":true}",
+        "part0.");
     float one = 1;
     const syn_tensor other = {"encoder.weight", 1, {1}, SYN_TENSOR_F32, &one};
     const copy foreign = {c.cp, {other}, 1};

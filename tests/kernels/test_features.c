@@ -304,6 +304,27 @@ static void results_are_bit_equal_for_any_number_of_threads(void **state)
     tasks_free(&three);
 }
 
+/* The same as if the question's cosines had been those worths; the rest of quest is read as it is. */
+static void another_worth_stands_where_the_cosine_stood(void **state)
+{
+    tasks t = tasks_create(2), changed = tasks_create(2);
+    syn_rng rng = syn_rng_make(9, SYN_STREAM_TEST);
+    for (int n = 0; n < 200; n++) {
+        const int32_t task = (int32_t)syn_rng_below(&rng, TASKS);
+        const uint32_t view = view_draw(&rng, n), rows = ~0u;
+        real worth[R], a[R * SYN_DV], b[R * SYN_DV];
+        for (int p = 0; p < R; p++) {
+            worth[p] = syn_rng_uniform(&rng);
+            changed.quest[(int64_t)task * SYN_TASK_QUEST + p * SYN_DQ + SYN_Q_COSINE] = worth[p];
+        }
+        assert_ok(syn_view_features_by(&t.ctx, 1, &task, &view, &rows, t.quest, t.pair, worth, a));
+        assert_ok(syn_view_features(&t.ctx, 1, &task, &view, &rows, changed.quest, t.pair, b));
+        assert_memory_equal(a, b, sizeof a);
+    }
+    tasks_free(&t);
+    tasks_free(&changed);
+}
+
 static void nothing_is_a_view_too_and_missing_buffers_are_refused(void **state)
 {
     tasks t = tasks_create(1);
@@ -325,6 +346,7 @@ int main(void)
         cmocka_unit_test(an_empty_view_leaves_what_the_piece_is_by_itself),
         cmocka_unit_test(hidden_pieces_change_nothing),
         cmocka_unit_test(results_are_bit_equal_for_any_number_of_threads),
+        cmocka_unit_test(another_worth_stands_where_the_cosine_stood),
         cmocka_unit_test(nothing_is_a_view_too_and_missing_buffers_are_refused),
     };
     return cmocka_run_group_tests_name("test_features", tests, NULL, NULL);

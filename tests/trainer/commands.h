@@ -1,5 +1,6 @@
-/* What the tests of pretrain, train and eval share: caches of synthetic tasks, the program as a user
- * runs it, checkpoints of networks that nobody has trained, and the content of a checkpoint. */
+/* What the tests of pretrain, train and eval share: caches of synthetic tasks, the program as a
+ * user runs it, checkpoints of networks that nobody has trained, and the content of a checkpoint.
+ */
 #ifndef SYN_TESTS_TRAINER_COMMANDS_H
 #define SYN_TESTS_TRAINER_COMMANDS_H
 
@@ -38,8 +39,8 @@ static inline void slurp(const char *name, char *to)
     fclose(f);
 }
 
-/* Runs `syncog ...` through the shell in the test's folder, so that names are relative to it. Returns
- * the exit code, or -1 when a signal ended it. */
+/* Runs `syncog ...` through the shell in the test's folder, so that names are relative to it.
+ * Returns the exit code, or -1 when a signal ended it. */
 static inline int syncog(const char *fmt, ...) SYN_PRINTF(1, 2);
 static inline int syncog(const char *fmt, ...)
 {
@@ -48,8 +49,8 @@ static inline int syncog(const char *fmt, ...)
     va_start(args, fmt);
     assert_true(vsnprintf(command, sizeof command, fmt, args) < (int)sizeof command);
     va_end(args);
-    snprintf(line, sizeof line, "cd '%s' && { '%s' %s; } >said 2>complained", test_folder, SYN_PROGRAM,
-             command);
+    snprintf(line, sizeof line, "cd '%s' && { '%s' %s; } >said 2>complained", test_folder,
+             SYN_PROGRAM, command);
     int status = system(line);
     slurp("said", said);
     slurp("complained", complained);
@@ -63,12 +64,14 @@ static inline int line_count(const char *text)
     return n;
 }
 
-/* The last command was refused: the code, nothing on stdout, one line "syncog: ..." with these words. */
+/* The last command was refused: the code, nothing on stdout, one line "syncog: ..." with these
+ * words. */
 static inline void assert_one_sentence(const char *what, int got, int code, const char *words)
 {
-    if (got != code || said[0] || line_count(complained) != 1 || strncmp(complained, "syncog: ", 8) ||
-        !strstr(complained, words)) {
-        fail_msg("syncog %s: exit %d, expected %d and one sentence with \"%s\"; stdout \"%s\", stderr \"%s\"",
+    if (got != code || said[0] || line_count(complained) != 1 ||
+        strncmp(complained, "syncog: ", 8) || !strstr(complained, words)) {
+        fail_msg("syncog %s: exit %d, expected %d and one sentence with \"%s\"; stdout \"%s\", "
+                 "stderr \"%s\"",
                  what, got, code, words, said, complained);
     }
 }
@@ -89,9 +92,10 @@ static inline const char *content_of(const char *name, char out[HASH_TEXT])
     return out;
 }
 
-/* The largest difference between the tensors of checkpoint a whose name begins with `prefix` and those of
- * checkpoint b, which must have them too. *compared: how many. */
-static inline double largest_difference(const char *a, const char *b, const char *prefix, int *compared)
+/* The largest difference between the tensors of checkpoint a whose name begins with `prefix` and
+ * those of checkpoint b, which must have them too. *compared: how many. */
+static inline double largest_difference(const char *a, const char *b, const char *prefix,
+                                        int *compared)
 {
     syn_checkpoint *x = NULL, *y = NULL;
     double largest = 0;
@@ -121,7 +125,8 @@ static inline double largest_difference(const char *a, const char *b, const char
 }
 
 /* Networks as they are initialised, with the idf of the cache, saved as folder/NAME. */
-static inline void untrained_write(const char *name, const char *cache, bool perception, bool policy)
+static inline void untrained_write(const char *name, const char *cache, bool perception,
+                                   bool policy)
 {
     syn_ctx ctx;
     syn_dataset ds = {0};

@@ -1,5 +1,5 @@
-/* Phase 2 as a whole: equal seeds give equal bits, a short run improves the policy by far, what it writes
- * is what it says, and a killed run leaves checkpoints that load and goes on from them. */
+/* Phase 2 as a whole: equal seeds give equal bits, a short run improves the policy by far, what it
+ * writes is what it says, and a killed run leaves checkpoints that load and goes on from them. */
 #include "tests/trainer/commands.h"
 
 #include <jansson.h>
@@ -12,7 +12,8 @@
 enum { KILLS = 10 };
 
 #define TINY                                                                                       \
-    "--batch-size 128 --mini-batch-size 64 --horizon 8 --epochs 2 --eval-episodes 40 --eval-interval 1 --threads 1"
+    "--batch-size 128 --mini-batch-size 64 --horizon 8 --epochs 2 --eval-episodes 40 "             \
+    "--eval-interval 1 --threads 1"
 
 static int set_up(void **state)
 {
@@ -49,9 +50,11 @@ static void the_judges_stay_as_they_are(void **state)
 
 static void metrics_are_one_object_per_update(void **state)
 {
-    static const char *const keys[] = {"update", "env_steps", "return", "success", "messages", "policy_loss",
-                                       "value_loss", "entropy_normalised", "kl", "clip_fraction", "grad_norm",
-                                       "held_out_return", "held_out_success", "held_out_messages"};
+    static const char *const keys[] = {"update",           "env_steps",          "return",
+                                       "success",          "messages",           "policy_loss",
+                                       "value_loss",       "entropy_normalised", "kl",
+                                       "clip_fraction",    "grad_norm",          "held_out_return",
+                                       "held_out_success", "held_out_messages"};
     size_t bytes;
     char *text = file_read(path_of("a/metrics.jsonl"), &bytes), *save = NULL;
     int lines = 0;
@@ -86,20 +89,24 @@ static void the_best_has_no_moments_and_the_latest_has(void **state)
     assert_non_null(syn_checkpoint_find(cp, "moment1.state.in.w"));
     assert_non_null(syn_checkpoint_find(cp, "moment2.critic.out.b"));
     syn_checkpoint_close(cp);
-    assert_works("train --data train.h5 --init init --out best --env-steps 128 --save-best-only " TINY);
+    assert_works(
+        "train --data train.h5 --init init --out best --env-steps 128 --save-best-only " TINY);
     assert_false(syn_checkpoint_exists(path_of("best/latest")));
 }
 
 static void a_resumed_run_goes_on(void **state)
 {
     size_t bytes;
-    assert_works("train --data train.h5 --init init --out a --env-steps 384 --seed 1 --resume " TINY);
+    assert_works(
+        "train --data train.h5 --init init --out a --env-steps 384 --seed 1 --resume " TINY);
     assert_non_null(strstr(said, "trained 128 env-steps"));
     char *text = file_read(path_of("a/metrics.jsonl"), &bytes);
     assert_int_equal(line_count(text), 3);
     assert_non_null(strstr(text, "\"env_steps\":384"));
     free(text);
-    assert_works("train --data train.h5 --out a --env-steps 384 --seed 1 --resume " TINY); /* nothing is left */
+    assert_works(
+        "train --data train.h5 --out a --env-steps 384 --seed 1 --resume " TINY); /* nothing is left
+                                                                                   */
     assert_non_null(strstr(said, "trained 0 env-steps"));
     assert_null(strstr(said, "nan"));
 }
@@ -113,13 +120,15 @@ static pid_t train_start(const char *name, const char *env_steps, bool resume, c
     assert_true(child >= 0);
     if (child) return child;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (chdir(test_folder) != 0 || !freopen("killed.out", "w", stdout) || !freopen("killed.err", "w", stderr)) {
+    if (chdir(test_folder) != 0 || !freopen("killed.out", "w", stdout) ||
+        !freopen("killed.err", "w", stderr)) {
         _exit(9);
     }
-    execl(SYN_PROGRAM, SYN_PROGRAM, "train", "--data", "train.h5", "--init", "init", "--out", name, "--env-steps",
-          env_steps, "--batch-size", "64", "--mini-batch-size", "32", "--horizon", "8", "--epochs", "1",
-          "--eval-episodes", "8", "--eval-interval", "1", "--checkpoint-interval", "1", "--threads", "1", "--seed",
-          seed, resume ? "--resume" : NULL, NULL);
+    execl(SYN_PROGRAM, SYN_PROGRAM, "train", "--data", "train.h5", "--init", "init", "--out", name,
+          "--env-steps", env_steps, "--batch-size", "64", "--mini-batch-size", "32", "--horizon",
+          "8", "--epochs", "1", "--eval-episodes", "8", "--eval-interval", "1",
+          "--checkpoint-interval", "1", "--threads", "1", "--seed", seed,
+          resume ? "--resume" : NULL, NULL);
     _exit(9);
 }
 
@@ -184,7 +193,8 @@ static void a_killed_and_resumed_run_ends_in_the_same_bits(void **state)
     assert_int_equal(status, 0);
     for (int k = 1; k <= 3; k++) {
         const double last = saved_at("broken/latest/manifest.json");
-        kills += train_killed(train_start("broken", "768", k > 1, "5"), "broken/latest/manifest.json", last, k, 0.1);
+        kills += train_killed(train_start("broken", "768", k > 1, "5"),
+                              "broken/latest/manifest.json", last, k, 0.1);
     }
     waitpid(train_start("broken", "768", true, "5"), &status, 0);
     assert_int_equal(status, 0);
@@ -217,8 +227,15 @@ static double sampled_return(const char *name, const syn_dataset *ds)
     for (int64_t k = 0; k < corpus.records; k++) record[k] = (int32_t)k;
     syn_env_config env = SYN_ENV_CONFIG_DEFAULT;
     env.agents_max = 4;
-    const syn_play play = {.ctx = &ctx, .corpus = &corpus, .env = env, .record = record, .records = corpus.records,
-                           .seed = 11, .central = m.central, .sample = true, .perception = &m.perception,
+    const syn_play play = {.ctx = &ctx,
+                           .corpus = &corpus,
+                           .env = env,
+                           .record = record,
+                           .records = corpus.records,
+                           .seed = 11,
+                           .central = m.central,
+                           .sample = true,
+                           .perception = &m.perception,
                            .control = &m.control};
     assert_ok(syn_play_policy(&play, SYN_POLICY_LEARNED, EPISODES, result, NULL));
     double mean = syn_policy_summarise(result, EPISODES).episode_return;
@@ -236,13 +253,17 @@ static void a_short_run_improves_the_policy(void **state)
     cache_write("learn.h5", 80, 1);
     cache_write("unseen.h5", 40, 9);
     assert_ok(syn_dataset_load(&unseen, path_of("unseen.h5")));
-    assert_works("pretrain --data learn.h5 --component ckm --out judges --ranker-steps 60 --gap-steps 120 --batch 16 "
+    assert_works("pretrain --data learn.h5 --component ckm --out judges --ranker-steps 60 "
+                 "--gap-steps 120 --batch 16 "
                  "--learning-rate 2e-3 --cross-fit 0 --no-leak-test --threads 1");
-    assert_works("train --data learn.h5 --init judges --out learnt --env-steps 6144 --batch-size 512 "
-                 "--mini-batch-size 128 --horizon 16 --eval-episodes 200 --eval-interval 4 --num-agents-range 2-4 "
-                 "--save-best-only --threads 1");
+    assert_works(
+        "train --data learn.h5 --init judges --out learnt --env-steps 6144 --batch-size 512 "
+        "--mini-batch-size 128 --horizon 16 --eval-episodes 200 --eval-interval 4 "
+        "--num-agents-range 2-4 "
+        "--save-best-only --threads 1");
     double before = sampled_return("judges", &unseen), after = sampled_return("learnt", &unseen);
-    print_message("mean return of sampled actions on unseen records: %.2f, trained %.2f\n", before, after);
+    print_message("mean return of sampled actions on unseen records: %.2f, trained %.2f\n", before,
+                  after);
     assert_true(after - before > 3);
     syn_dataset_free(&unseen);
 }

@@ -1,5 +1,5 @@
-/* Phase 1 as a whole: equal seeds give equal bits, whatever the number of threads; a short fit learns
- * what is there to be learnt, and nothing from shuffled labels. */
+/* Phase 1 as a whole: equal seeds give equal bits, whatever the number of threads; a short fit
+ * learns what is there to be learnt, and nothing from shuffled labels. */
 #include "tests/trainer/commands.h"
 
 #include "trainer/pretrain.h"
@@ -21,12 +21,13 @@ static void equal_seeds_give_equal_bits(void **state)
     assert_string_equal(content_of("a", first), content_of("b", second));
 }
 
-/* The fits of phase 1 run on one thread each. The state encoder, which comes after them, adds up in an
- * order of its own per number of threads. */
+/* The fits of phase 1 run on one thread each. The state encoder, which comes after them, adds up in
+ * an order of its own per number of threads. */
 static void the_number_of_threads_does_not_change_the_judges(void **state)
 {
     int parts = 0, all = 0;
-    assert_works("pretrain --data train.h5 --component ckm " TINY " --cross-fit 2 --threads 2 --seed 1 --out two");
+    assert_works("pretrain --data train.h5 --component ckm " TINY
+                 " --cross-fit 2 --threads 2 --seed 1 --out two");
     assert_true(largest_difference("two", "a", "part", &parts) == 0);
     assert_true(largest_difference("two", "a", "", &all) == 0);
     assert_true(parts > 2 * 20 && all > parts + 20); /* two parts, the fit on all, and the idf */
@@ -35,7 +36,8 @@ static void the_number_of_threads_does_not_change_the_judges(void **state)
 static void another_seed_gives_other_weights(void **state)
 {
     int compared = 0;
-    assert_works("pretrain --data train.h5 --component ckm " TINY " --cross-fit 0 --threads 1 --seed 2 --out other");
+    assert_works("pretrain --data train.h5 --component ckm " TINY
+                 " --cross-fit 0 --threads 1 --seed 2 --out other");
     assert_true(largest_difference("other", "a", "perception.", &compared) > 1e-3);
     assert_true(largest_difference("other", "a", "idf", &compared) == 0);
     assert_int_equal(compared, 1);
@@ -69,8 +71,9 @@ static void the_state_encoder_alone_leaves_the_judges(void **state)
 {
     int compared = 0;
     assert_false(has("two", "control.state.in.w"));
-    assert_works("pretrain --data train.h5 --component state_encoder --state-steps 2 --init two --threads 1 "
-                 "--seed 1 --out state");
+    assert_works(
+        "pretrain --data train.h5 --component state_encoder --state-steps 2 --init two --threads 1 "
+        "--seed 1 --out state");
     assert_non_null(strstr(said, "tells the next message from 64"));
     assert_true(has("state", "control.state.in.w"));
     assert_true(largest_difference("two", "state", "", &compared) == 0);
@@ -81,7 +84,8 @@ static void the_state_encoder_alone_leaves_the_judges(void **state)
 static void a_fold_is_kept_out(void **state)
 {
     int compared = 0;
-    assert_works("pretrain --data train.h5 --component ckm " TINY " --cross-fit 0 --folds 3 --fold 1 --threads 1 "
+    assert_works("pretrain --data train.h5 --component ckm " TINY
+                 " --cross-fit 0 --folds 3 --fold 1 --threads 1 "
                  "--seed 2 --out fold1");
     assert_null(strstr(said, "pretrained on 80 records"));
     assert_true(largest_difference("fold1", "other", "idf", &compared) > 0);
@@ -108,8 +112,10 @@ static void lesson_open(lesson *l)
     assert_ok(syn_dataset_load(&l->test, path_of("unseen.h5")));
     assert_ok(syn_model_init(&l->ctx, &l->model, 1));
     assert_ok(syn_corpus_idf(&l->train, NULL, l->model.idf));
-    assert_ok(syn_corpus_build(&l->ctx, &l->corpus, &l->train, NULL, NULL, l->model.idf, l->model.table, 0));
-    assert_ok(syn_corpus_build(&l->ctx, &l->unseen, &l->test, NULL, NULL, l->model.idf, l->model.table, 0));
+    assert_ok(syn_corpus_build(&l->ctx, &l->corpus, &l->train, NULL, NULL, l->model.idf,
+                               l->model.table, 0));
+    assert_ok(syn_corpus_build(&l->ctx, &l->unseen, &l->test, NULL, NULL, l->model.idf,
+                               l->model.table, 0));
     l->record = malloc(sizeof *l->record * (size_t)l->corpus.records);
     for (int64_t k = 0; k < l->corpus.records; k++) l->record[k] = (int32_t)k;
 }
@@ -129,8 +135,8 @@ static void lesson_close(lesson *l)
 static void score(lesson *l, const syn_perception *p, double *ranker, double *gap, double *link)
 {
     syn_measured m;
-    assert_ok(syn_measure(&l->ctx, p, true, &l->unseen, &syn_episodes_opening, l->record, l->unseen.records,
-                          1000, 17, &m));
+    assert_ok(syn_measure(&l->ctx, p, true, &l->unseen, &syn_episodes_opening, l->record,
+                          l->unseen.records, 1000, 17, &m));
     *ranker = syn_auroc(m.ranker, m.ranks);
     *gap = syn_auroc(m.gap, m.gaps);
     *link = syn_auroc(m.link, m.links);
@@ -152,7 +158,8 @@ static void a_short_fit_learns_and_shuffled_labels_teach_nothing(void **state)
     for (int shuffled = 0; shuffled < 2; shuffled++) {
         syn_perception p = {0};
         c.shuffled_labels = shuffled;
-        assert_ok(syn_pretrain_perception(&l.ctx, &c, &l.train, &l.corpus, l.record, l.corpus.records, &p, &r));
+        assert_ok(syn_pretrain_perception(&l.ctx, &c, &l.train, &l.corpus, l.record,
+                                          l.corpus.records, &p, &r));
         score(&l, &p, &ranker, shuffled ? &blind : &gap, &link);
         if (!shuffled) {
             print_message("after %.1f s: ranker AUROC %.3f, link %.3f\n", r.seconds, ranker, link);

@@ -1,4 +1,4 @@
-#include "trainer/session.h"
+#include "trainer/run.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "kernels/base/log.h"
 
 static syn_status open_device(syn_run *s, const syn_run_config *cfg)
 {
@@ -16,18 +18,20 @@ static syn_status open_device(syn_run *s, const syn_run_config *cfg)
     return syn_ctx_init(&s->ctx, device, (int)cfg->threads);
 }
 
-static int64_t mark(syn_run *s, const syn_run_config *cfg, bool train)
+static syn_status mark(syn_run *s, const syn_run_config *cfg, bool train)
 {
-    syn_corpus_fold(&s->data, (int)cfg->folds, (int)cfg->fold, train, s->use);
+    const bool all = cfg->split && strcmp(cfg->split, "all") == 0;
+    if (cfg->split) train = strcmp(cfg->split, "train") == 0;
+    syn_corpus_fold(&s->data, all ? 0 : (int)cfg->folds, (int)cfg->fold, train, s->use);
     if (train && cfg->folds && cfg->title_disjoint) {
-        uint8_t *keep = calloc((size_t)s->data.record_count, 1);
-        if (keep) syn_dataset_title_disjoint(&s->data, (int)cfg->folds, (int)cfg->fold, keep);
-        for (int64_t r = 0; keep && r < s->data.record_count; r++) s->use[r] &= keep[r];
+        uint8_t *keep = calloc((size_t)s->data.record_count + 1, 1);
+        if (!keep) return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records", (long long)s->data.record_count);
+        syn_dataset_title_disjoint(&s->data, (int)cfg->folds, (int)cfg->fold, keep);
+        for (int64_t r = 0; r < s->data.record_count; r++) s->use[r] &= keep[r];
         free(keep);
     }
-    int64_t used = 0;
-    for (int64_t r = 0; r < s->data.record_count; r++) used += s->use[r];
-    return used;
+    for (int64_t r = 0; r < s->data.record_count; r++) s->used += s->use[r];
+    return SYN_OK;
 }
 
 syn_status syn_run_open(syn_run *s, const syn_run_config *cfg, bool train)
@@ -44,6 +48,9 @@ syn_status syn_run_open(syn_run *s, const syn_run_config *cfg, bool train)
     if (cfg->fold && !cfg->folds) {
         return syn_fail(SYN_ERR_USAGE, "--fold %lld says nothing without --folds", (long long)cfg->fold);
     }
+    if (train && cfg->title_disjoint && !cfg->folds) {
+        return syn_fail(SYN_ERR_USAGE, "--title-disjoint says nothing without --folds");
+    }
     SYN_TRY(open_device(s, cfg));
     s->ready = true;
     for (int i = 0; i < cfg->data.count; i++) SYN_TRY(syn_dataset_load(&s->data, cfg->data.items[i]));
@@ -52,7 +59,7 @@ syn_status syn_run_open(syn_run *s, const syn_run_config *cfg, bool train)
         st = syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records", (long long)s->data.record_count);
         goto done;
     }
-    s->used = mark(s, cfg, train);
+    SYN_TRY(mark(s, cfg, train));
     if (s->used < 2) {
         st = syn_fail(SYN_ERR_FORMAT, "%s: %lld usable records are too few, at least 2 are needed",
                       cfg->data.items[0], (long long)s->used);
@@ -62,7 +69,7 @@ done:
     return st;
 }
 
-syn_status syn_session_out(syn_run *s, const char *path)
+syn_status syn_run_out(syn_run *s, const char *path)
 {
     struct stat status;
     const size_t bytes = strlen(path);
@@ -98,7 +105,7 @@ static void out_close(syn_run *s)
     free(s->out);
 }
 
-syn_status syn_session_about_data(syn_status st, const syn_run_config *cfg)
+syn_status syn_run_about_data(syn_status st, const syn_run_config *cfg)
 {
     return st == SYN_ERR_FORMAT ? syn_fail_within(st, "%s", cfg->data.items[0]) : st;
 }
@@ -110,6 +117,22 @@ void syn_run_close(syn_run *s)
     syn_dataset_free(&s->data);
     if (s->ready) syn_ctx_free(&s->ctx);
     memset(s, 0, sizeof *s);
+}
+
+void syn_run_check_folds(const syn_run_config *cfg, const char *dir, const char *provenance)
+{
+    json_t *j = provenance ? json_loads(provenance, 0, NULL) : NULL;
+    const json_int_t folds = json_integer_value(json_object_get(j, "folds"));
+    const json_int_t fold = json_integer_value(json_object_get(j, "fold"));
+    json_decref(j);
+    if (!cfg->folds || (folds == cfg->folds && fold == cfg->fold)) return;
+    if (folds) {
+        syn_log(SYN_LOG_WARN, "%s was trained with --folds %lld --fold %lld, not with --folds %lld --fold %lld: records "
+                "of this fold may have been learnt from", dir, (long long)folds, (long long)fold,
+                (long long)cfg->folds, (long long)cfg->fold);
+    } else {
+        syn_log(SYN_LOG_WARN, "%s was trained without --folds: records of this fold may have been learnt from", dir);
+    }
 }
 
 char *syn_run_provenance(const syn_run *s, const syn_run_config *cfg)

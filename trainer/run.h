@@ -1,6 +1,6 @@
 /* What pretrain, train and eval begin with: device, data, the records in use, and where they came from. */
-#ifndef SYN_TRAINER_SESSION_H
-#define SYN_TRAINER_SESSION_H
+#ifndef SYN_TRAINER_RUN_H
+#define SYN_TRAINER_RUN_H
 
 #include "datasets/dataset.h"
 #include "engine/model.h"
@@ -50,13 +50,17 @@ void syn_run_close(syn_run *s);
 
 /* Makes the folder that the work will end in, with its parents: a wrong --out is told before the work, not
  * after it. syn_run_close takes away those that are still empty. */
-SYN_WARN_UNUSED syn_status syn_session_out(syn_run *s, const char *path);
+SYN_WARN_UNUSED syn_status syn_run_out(syn_run *s, const char *path);
 
 /* Puts the data's name in front of a sentence about the records (SYN_ERR_FORMAT); returns st. */
-syn_status syn_session_about_data(syn_status st, const syn_run_config *cfg);
+syn_status syn_run_about_data(syn_status st, const syn_run_config *cfg);
 
 /* {"sources":[{name, licence, sha256, records}...], "records":N, "fold":.., "folds":..}; free(). */
 char *syn_run_provenance(const syn_run *s, const syn_run_config *cfg);
+
+/* Warns when a checkpoint (its provenance) has learnt from other folds than --folds and --fold leave out:
+ * its figures on this fold would not be held out. */
+void syn_run_check_folds(const syn_run_config *cfg, const char *dir, const char *provenance);
 
 static inline syn_goal syn_goal_of(const char *name)
 {

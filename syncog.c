@@ -39,11 +39,13 @@ static void print_help(void)
         printf("  %-12s%s\n", table[i].name, table[i].summary);
     }
     printf("\nA first run, from nothing to figures:\n"
-           "  syncog data synth --tasks 600 --seed 1 --out train.json\n"
+           "  syncog data synth --tasks 1000 --seed 1 --out train.json\n"
+           "  syncog data synth --tasks 300 --seed 2 --out test.json\n"
            "  syncog data prepare --format hotpotqa --input train.json --out train.h5\n"
+           "  syncog data prepare --format hotpotqa --input test.json --out test.h5\n"
            "  syncog pretrain --data train.h5 --component all --out runs/pre\n"
            "  syncog train --data train.h5 --init runs/pre --out runs/first\n"
-           "  syncog eval --data train.h5 --checkpoint runs/first --episodes 2000 --seed 1 --json\n"
+           "  syncog eval --data test.h5 --checkpoint runs/first --episodes 2000 --seed 1 --json\n"
            "\n'syncog COMMAND --help' explains a command; --version shows the version.\n");
 }
 

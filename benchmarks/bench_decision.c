@@ -24,11 +24,12 @@ static syn_status decide(void *user)
     int32_t action;
     uint64_t counter = 0;
     d->env.changed = (1u << AGENTS) - 1;
-    SYN_RETURN_IF(syn_observe_turn(d->ctx, &d->observer, &d->perception, &d->tasks, &d->env, &d->x));
-    SYN_RETURN_IF(syn_control_forward(d->ctx, &d->control, 1, 1, &d->x, d->h, d->c, NULL, d->logit, &d->value,
-                                      d->h, d->c));
-    return syn_policy_sample(d->ctx, 1, SYN_ACTIONS_MAX, d->logit, d->x.mask, true, 1, &counter, &action,
-                             &d->logp, NULL, NULL);
+    SYN_RETURN_IF(
+        syn_observe_turn(d->ctx, &d->observer, &d->perception, &d->tasks, &d->env, &d->x));
+    SYN_RETURN_IF(syn_control_forward(d->ctx, &d->control, 1, 1, &d->x, d->h, d->c, NULL, d->logit,
+                                      &d->value, d->h, d->c));
+    return syn_policy_sample(d->ctx, 1, SYN_ACTIONS_MAX, d->logit, d->x.mask, true, 1, &counter,
+                             &action, &d->logp, NULL, NULL);
 }
 
 /* Numbers in [0, 1) where the features of a real task would stand. */

@@ -64,18 +64,22 @@ static syn_status env_turns(void *user)
     bench *b = user;
     for (int t = 0; t < ENV_TURNS; t++, b->draw++) {
         SYN_RETURN_IF(syn_env_mask_batch(b->ctx, ENVS, b->envs, b->mask));
-        #pragma omp parallel for schedule(static) num_threads(b->ctx->threads)
+#pragma omp parallel for schedule(static) num_threads(b->ctx->threads)
         for (int64_t e = 0; e < ENVS; e++) {
-            b->action[e] = random_legal(b->mask + e * A, syn_rng_block(1, SYN_STREAM_ACTION,
-                                                                       b->draw * ENVS + (uint64_t)e).x[0]);
+            b->action[e] = random_legal(
+                b->mask + e * A,
+                syn_rng_block(1, SYN_STREAM_ACTION, b->draw * ENVS + (uint64_t)e).x[0]);
         }
-        SYN_RETURN_IF(syn_env_step_batch(b->ctx, ENVS, b->envs, &b->env, &b->source, b->action, b->rank,
-                                         b->reward, b->done, b->tally, b->next, ENVS));
+        SYN_RETURN_IF(syn_env_step_batch(b->ctx, ENVS, b->envs, &b->env, &b->source, b->action,
+                                         b->rank, b->reward, b->done, b->tally, b->next, ENVS));
     }
     return SYN_OK;
 }
 
-static syn_status rollout(void *user) { return syn_ppo_rollout(&((bench *)user)->ppo); }
+static syn_status rollout(void *user)
+{
+    return syn_ppo_rollout(&((bench *)user)->ppo);
+}
 
 static syn_status update(void *user)
 {
@@ -99,12 +103,14 @@ static syn_status prepare_env(bench *b)
     b->done = calloc(ENVS, 1);
     b->mask = calloc(ENVS, A);
     b->rank = calloc((size_t)ENVS * SYN_AGENTS_MAX * SYN_ROWS_MAX, sizeof *b->rank);
-    if (!b->envs || !b->next || !b->tally || !b->action || !b->reward || !b->done || !b->mask || !b->rank) {
+    if (!b->envs || !b->next || !b->tally || !b->action || !b->reward || !b->done || !b->mask ||
+        !b->rank) {
         return syn_fail(SYN_ERR_MEMORY, "out of memory for %d environments", ENVS);
     }
     for (uint64_t e = 0; e < ENVS; e++) b->next[e] = ENVS + e;
     syn_rng rng = syn_rng_make(1, SYN_STREAM_TEST);
-    for (int64_t i = 0; i < (int64_t)ENVS * SYN_AGENTS_MAX * SYN_ROWS_MAX; i++) b->rank[i] = syn_rng_uniform(&rng);
+    for (int64_t i = 0; i < (int64_t)ENVS * SYN_AGENTS_MAX * SYN_ROWS_MAX; i++)
+        b->rank[i] = syn_rng_uniform(&rng);
     return syn_env_reset_batch(b->ctx, ENVS, b->envs, &b->env, &b->source, 0);
 }
 
@@ -113,7 +119,8 @@ static syn_status prepare(bench *b)
     SYN_RETURN_IF(load_tasks(b));
     SYN_RETURN_IF(syn_model_init(b->ctx, &b->model, 1));
     SYN_RETURN_IF(syn_corpus_idf(&b->ds, NULL, b->model.idf));
-    SYN_RETURN_IF(syn_corpus_build(b->ctx, &b->corpus, &b->ds, NULL, NULL, b->model.idf, b->model.table, 0));
+    SYN_RETURN_IF(
+        syn_corpus_build(b->ctx, &b->corpus, &b->ds, NULL, NULL, b->model.idf, b->model.table, 0));
     SYN_RETURN_IF(syn_perception_init(b->ctx, &b->model.perception, 1));
     SYN_RETURN_IF(syn_control_init(b->ctx, &b->model.control, 1));
     b->record = malloc(sizeof *b->record * (size_t)b->corpus.records);
@@ -127,12 +134,14 @@ static syn_status prepare(bench *b)
     cfg.epochs = 4;
     cfg.kl_stop = 1e9; /* every update does all its epochs */
     const syn_ppo_source source = {&b->model.perception, b->record, b->corpus.records};
-    return syn_ppo_init(b->ctx, &b->ppo, &cfg, &b->env, &b->corpus, true, &source, 1, 0.3f, &b->model.control);
+    return syn_ppo_init(b->ctx, &b->ppo, &cfg, &b->env, &b->corpus, true, &source, 1, 0.3f,
+                        &b->model.control);
 }
 
 static void bench_free(bench *b)
 {
-    void *all[] = {b->envs, b->next, b->tally, b->action, b->reward, b->done, b->mask, b->rank, b->record};
+    void *all[] = {b->envs, b->next, b->tally, b->action, b->reward,
+                   b->done, b->mask, b->rank,  b->record};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     if (b->ppo.ctx) syn_ppo_free(&b->ppo);
     syn_corpus_free(b->ctx, &b->corpus);
@@ -145,7 +154,9 @@ syn_status syn_bench_ppo(bool json, int threads)
     syn_ctx ctx;
     SYN_RETURN_IF(syn_ctx_init(&ctx, SYN_DEVICE_CPU, threads));
     bench b = {.ctx = &ctx, .env = SYN_ENV_CONFIG_DEFAULT};
-    syn_bench_row rows[] = {{.name = "env", .steps = (double)ENVS * ENV_TURNS}, {.name = "rollout"}, {.name = "update"},
+    syn_bench_row rows[] = {{.name = "env", .steps = (double)ENVS * ENV_TURNS},
+                            {.name = "rollout"},
+                            {.name = "update"},
                             {.name = "end_to_end"}};
     syn_status st;
     SYN_TRY(prepare(&b));

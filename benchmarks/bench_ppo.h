@@ -6,8 +6,8 @@
 
 #include "kernels/base/status.h"
 
-/* Rows: env (random legal actions, masks included), rollout and update (128 environments x 32 turns, four
- * epochs of four minibatches), end_to_end. Synthetic tasks, random weights. */
+/* Rows: env (random legal actions, masks included), rollout and update (128 environments x 32
+ * turns, four epochs of four minibatches), end_to_end. Synthetic tasks, random weights. */
 SYN_WARN_UNUSED syn_status syn_bench_ppo(bool json, int threads);
 
 #endif

@@ -25,26 +25,33 @@ typedef struct eval_options {
 #define FIELD(name) offsetof(eval_options, name)
 static const syn_option options[] = {
     SYN_RUN_OPTIONS,
-    {"checkpoint", SYN_OPTION_TEXT, FIELD(checkpoint), NULL, 0, 0, "DIR", "What is evaluated.", NULL},
-    {"episodes", SYN_OPTION_INT, FIELD(episodes), "2000", 1, 1e8, "N", "Episodes; every policy plays the same.", NULL},
+    SYN_RUN_ENV_OPTIONS,
+    {"checkpoint", SYN_OPTION_TEXT, FIELD(checkpoint), NULL, 0, 0, "DIR", "What is evaluated.",
+     NULL},
+    {"episodes", SYN_OPTION_INT, FIELD(episodes), "2000", 1, 1e6, "N",
+     "Episodes; every policy plays the same.", NULL},
     {"split", SYN_OPTION_CHOICE, offsetof(syn_run_config, split), "test", 0, 0, "test|train|all",
      "With --folds: the fold itself, the others, or every record.", NULL},
-    {"sample", SYN_OPTION_BOOL, FIELD(sample), NULL, 0, 0, NULL, "Draw the learned policy's actions instead of argmax.",
-     NULL},
+    {"sample", SYN_OPTION_BOOL, FIELD(sample), NULL, 0, 0, NULL,
+     "Draw the learned policy's actions instead of argmax.", NULL},
     {"stop-bias", SYN_OPTION_REAL, FIELD(stop_bias), "0", -100, 100, "B",
      "Added to the logit of ANSWER: above 0 fewer messages, below 0 more.", NULL},
     {"raw", SYN_OPTION_TEXT, FIELD(raw), NULL, 0, 0, "FILE.jsonl",
      "Also write every prediction and episode as a JSON line, to be pooled over folds.", NULL},
-    {"json", SYN_OPTION_BOOL, FIELD(json), NULL, 0, 0, NULL, "Print one JSON object instead of the tables.", NULL},
+    {"json", SYN_OPTION_BOOL, FIELD(json), NULL, 0, 0, NULL,
+     "Print one JSON object instead of the tables.", NULL},
 };
 
 static const syn_command command = {
     "eval",
     "scores a checkpoint's networks against baselines and leak tests",
     NULL,
-    "Without --folds every record of the file is used; with --folds F --fold K those of fold K, which "
-    "'pretrain' and 'train' leave out when they are given the same two. success counts right answers and right "
-    "abstentions; success_answerable leaves out the tasks that cannot be answered. Intervals are bootstrapped by "
+    "Without --folds every record of the file is used; with --folds F --fold K those of fold K, "
+    "which "
+    "'pretrain' and 'train' leave out when they are given the same two. success counts right "
+    "answers and right "
+    "abstentions; success_answerable leaves out the tasks that cannot be answered. Intervals are "
+    "bootstrapped by "
     "question.\n\n"
     "Examples:\n"
     "  syncog eval --data test.h5 --checkpoint runs/first --episodes 2000 --seed 1\n"
@@ -55,11 +62,34 @@ static const syn_command command = {
 
 static json_t *policy_json(const syn_policy_summary *p)
 {
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "return", p->episode_return, "success",
-                     p->success, "success_answerable", p->success_answerable, "abstain_precision",
-                     p->abstain_precision, "abstain_recall", p->abstain_recall, "messages", p->messages,
-                     "deliveries", p->deliveries, "ended", p->ended, "turns", p->turns, "request_share",
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "return",
+                     p->episode_return, "success", p->success, "success_answerable",
+                     p->success_answerable, "abstain_precision", p->abstain_precision,
+                     "abstain_recall", p->abstain_recall, "messages", p->messages, "deliveries",
+                     p->deliveries, "ended", p->ended, "turns", p->turns, "request_share",
                      p->request_share);
+}
+
+/* null stands for what was not measured. */
+static json_t *figure(double x)
+{
+    return isnan(x) ? json_null() : json_real(x);
+}
+
+static json_t *interval_json(const syn_interval *x)
+{
+    return json_pack("[o,o]", figure(x->low), figure(x->high));
+}
+
+static json_t *gap_json(const syn_eval_report *r)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "auroc", figure(r->gap.auroc),
+                     "balanced_accuracy", figure(r->gap.balanced_accuracy), "ece",
+                     figure(r->gap.ece), "count_only_auroc", figure(r->gap.count_only_auroc),
+                     "question_only_auroc", figure(r->gap.question_only_auroc), "shuffled_auroc",
+                     figure(r->gap.shuffled_auroc), "no_title_auroc", figure(r->gap.no_title_auroc),
+                     "no_title_balanced_accuracy", figure(r->gap.no_title_balanced_accuracy),
+                     "prior", figure(r->gap.prior));
 }
 
 static json_t *report_json(const char *dataset, const syn_eval_report *r)
@@ -67,47 +97,58 @@ static json_t *report_json(const char *dataset, const syn_eval_report *r)
     json_t *policies = json_object(), *ablations = json_object();
     for (int k = 0; k < SYN_POLICY_COUNT; k++) {
         if (!r->played[k]) continue;
-        json_object_set_new(k <= SYN_POLICY_LEARNED ? policies : ablations, syn_policy_name((syn_policy_kind)k),
-                            policy_json(&r->policy[k]));
+        json_object_set_new(k <= SYN_POLICY_LEARNED ? policies : ablations,
+                            syn_policy_name((syn_policy_kind)k), policy_json(&r->policy[k]));
     }
-    json_t *difference = json_pack("{s:f, s:[f,f], s:f, s:[f,f]}", "return", r->difference_return.value,
-                                   "return_ci95", r->difference_return.low, r->difference_return.high,
-                                   "message_ratio", r->message_ratio.value, "message_ratio_ci95",
-                                   r->message_ratio.low, r->message_ratio.high);
-    return json_pack("{s:s, s:I, s:I, s:{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}, s:{s:f,s:f}, s:{s:f}, s:{s:f,s:f}, "
-                     "s:o, s:o, s:s, s:o}",
-                     "dataset", dataset, "records", (json_int_t)r->records, "episodes", (json_int_t)r->episodes,
-                     "gap", "auroc", r->gap.auroc, "balanced_accuracy", r->gap.balanced_accuracy, "ece", r->gap.ece,
-                     "count_only_auroc", r->gap.count_only_auroc, "question_only_auroc", r->gap.question_only_auroc,
-                     "shuffled_auroc", r->gap.shuffled_auroc, "no_title_auroc", r->gap.no_title_auroc,
-                     "no_title_balanced_accuracy", r->gap.no_title_balanced_accuracy, "prior", r->gap.prior,
-                     "gap_rollout", "auroc", r->rollout_auroc, "balanced_accuracy", r->rollout_balanced_accuracy,
-                     "link", "auroc", r->link_auroc, "ranker", "auroc", r->ranker_auroc, "cosine_auroc",
-                     r->cosine_auroc, "policies", policies, "ablations", ablations, "best_untrained",
-                     syn_policy_name(r->best_untrained), "difference", difference);
+    json_t *difference = json_pack(
+        "{s:o, s:o, s:o, s:o}", "return", figure(r->difference_return.value), "return_ci95",
+        interval_json(&r->difference_return), "message_ratio", figure(r->message_ratio.value),
+        "message_ratio_ci95", interval_json(&r->message_ratio));
+    return json_pack(
+        "{s:s, s:I, s:I, s:o, s:{s:o,s:o}, s:{s:f}, s:{s:f,s:f}, s:o, s:o, s:s, s:o}", "dataset",
+        dataset, "records", (json_int_t)r->records, "episodes", (json_int_t)r->episodes, "gap",
+        gap_json(r), "gap_rollout", "auroc", figure(r->rollout_auroc), "balanced_accuracy",
+        figure(r->rollout_balanced_accuracy), "link", "auroc", r->link_auroc, "ranker", "auroc",
+        r->ranker_auroc, "cosine_auroc", r->cosine_auroc, "policies", policies, "ablations",
+        ablations, "best_untrained", syn_policy_name(r->best_untrained), "difference", difference);
+}
+
+/* "-" stands for what was not measured. */
+static const char *shown(double x, char text[16])
+{
+    if (isnan(x)) return "-";
+    snprintf(text, 16, "%.3f", x);
+    return text;
 }
 
 static void print_report(const char *dataset, const syn_eval_report *r)
 {
-    printf("%s: %lld records, %lld episodes\n\n", dataset, (long long)r->records, (long long)r->episodes);
-    printf("gap detector   AUROC %.3f   balanced accuracy %.3f   ECE %.3f   without titles %.3f / %.3f\n",
+    char text[16];
+    printf("%s: %lld records, %lld episodes\n\n", dataset, (long long)r->records,
+           (long long)r->episodes);
+    printf("gap detector   AUROC %.3f   balanced accuracy %.3f   ECE %.3f   without titles %.3f / "
+           "%.3f\n",
            r->gap.auroc, r->gap.balanced_accuracy, r->gap.ece, r->gap.no_title_auroc,
            r->gap.no_title_balanced_accuracy);
-    printf("leak tests     counts only %.3f   question only %.3f   shuffled labels %.3f   (.5 = nothing to be learnt "
-           "there)\n", r->gap.count_only_auroc, r->gap.question_only_auroc, r->gap.shuffled_auroc);
-    printf("link AUROC %.3f   ranker AUROC %.3f (cosine %.3f)   gap while playing %.3f\n\n", r->link_auroc,
-           r->ranker_auroc, r->cosine_auroc, r->rollout_auroc);
+    printf("leak tests     counts only %.3f   question only %.3f   shuffled labels %s   (.5 = "
+           "nothing to be learnt "
+           "there)\n",
+           r->gap.count_only_auroc, r->gap.question_only_auroc, shown(r->gap.shuffled_auroc, text));
+    printf("link AUROC %.3f   ranker AUROC %.3f (cosine %.3f)   gap while playing %s\n\n",
+           r->link_auroc, r->ranker_auroc, r->cosine_auroc, shown(r->rollout_auroc, text));
     printf("%-22s %7s %8s %10s %16s %9s %10s %6s\n", "policy", "return", "success", "answerable",
            "abstain P / R", "messages", "deliveries", "ended");
     for (int k = 0; k < SYN_POLICY_COUNT; k++) {
         const syn_policy_summary *p = &r->policy[k];
         if (!r->played[k]) continue;
-        printf("%-22s %7.2f %8.3f %10.3f %8.2f / %5.2f %9.2f %10.2f %6.2f\n", syn_policy_name((syn_policy_kind)k),
-               p->episode_return, p->success, p->success_answerable, p->abstain_precision, p->abstain_recall,
-               p->messages, p->deliveries, p->ended);
+        printf("%-22s %7.2f %8.3f %10.3f %8.2f / %5.2f %9.2f %10.2f %6.2f\n",
+               syn_policy_name((syn_policy_kind)k), p->episode_return, p->success,
+               p->success_answerable, p->abstain_precision, p->abstain_recall, p->messages,
+               p->deliveries, p->ended);
     }
     if (!r->played[SYN_POLICY_LEARNED]) return;
-    printf("\nlearned minus %s (the best untrained): return %+.2f [%.2f, %.2f], messages %.0f %% [%.0f, %.0f]\n",
+    printf("\nlearned minus %s (the best untrained): return %+.2f [%.2f, %.2f], messages %.0f %% "
+           "[%.0f, %.0f]\n",
            syn_policy_name(r->best_untrained), r->difference_return.value, r->difference_return.low,
            r->difference_return.high, 100 * r->message_ratio.value, 100 * r->message_ratio.low,
            100 * r->message_ratio.high);
@@ -145,9 +186,13 @@ static syn_status print_result(const syn_run *s, bool as_json, const syn_eval_re
 static syn_status evaluate(syn_run *s, const eval_options *o, const syn_model *m, syn_new_file *raw,
                            syn_eval_report *r)
 {
-    syn_eval_config c = {.episodes = o->episodes, .seed = (uint64_t)o->run.seed, .env = SYN_ENV_CONFIG_DEFAULT,
-                         .pieces = (int)o->run.pieces, .sample = o->sample, .stop_bias = (float)o->stop_bias};
-    c.env.goal = syn_goal_of(o->run.goal);
+    syn_eval_config c = {.episodes = o->episodes,
+                         .seed = (uint64_t)o->run.seed,
+                         .env = SYN_ENV_CONFIG_DEFAULT,
+                         .pieces = (int)o->run.pieces,
+                         .sample = o->sample,
+                         .stop_bias = (float)o->stop_bias};
+    SYN_RETURN_IF(syn_run_env(&o->run, &c.env));
     if (!raw) return syn_run_about_data(syn_evaluate(&s->ctx, &c, &s->data, s->use, m, r), &o->run);
     SYN_RETURN_IF(syn_new_file_open(raw, o->raw));
     const int copy = dup(raw->fd);
@@ -160,7 +205,8 @@ static syn_status evaluate(syn_run *s, const eval_options *o, const syn_model *m
     bool whole = fflush(c.raw) == 0 && !ferror(c.raw);
     const int failure = errno;
     whole &= fclose(c.raw) == 0;
-    if (st == SYN_OK && !whole) st = syn_fail(SYN_ERR_IO, "%s: cannot be written: %s", o->raw, strerror(failure));
+    if (st == SYN_OK && !whole)
+        st = syn_fail(SYN_ERR_IO, "%s: cannot be written: %s", o->raw, strerror(failure));
     return st == SYN_OK ? syn_new_file_commit(raw) : st;
 }
 
@@ -175,11 +221,13 @@ static syn_status run(int argc, char **argv)
     bool done = false;
     syn_status st = syn_options_parse(&command, &o, argc, argv, NULL, &done);
     if (st != SYN_OK || done) return st;
-    if (!o.checkpoint) return syn_fail(SYN_ERR_USAGE, "eval: --checkpoint is missing: give a folder that "
+    if (!o.checkpoint)
+        return syn_fail(SYN_ERR_USAGE, "eval: --checkpoint is missing: give a folder that "
                                        "'syncog pretrain' or 'syncog train' wrote");
     SYN_TRY(syn_run_open(&s, &o.run, false));
     SYN_TRY(syn_model_load(&s.ctx, o.checkpoint, &m, NULL, &provenance));
-    if (o.run.split[0] == 't' && o.run.split[1] == 'e') syn_run_check_folds(&o.run, o.checkpoint, provenance);
+    if (o.run.split[0] == 't' && o.run.split[1] == 'e')
+        syn_run_check_folds(&o.run, o.checkpoint, provenance);
     if (!m.has_perception) {
         st = syn_fail(SYN_ERR_FORMAT, "%s: holds no trained networks", o.checkpoint);
         goto done;
@@ -200,4 +248,7 @@ done:
     return st;
 }
 
-int syn_cmd_eval(int argc, char **argv) { return syn_exit_code(run(argc, argv)); }
+int syn_cmd_eval(int argc, char **argv)
+{
+    return syn_exit_code(run(argc, argv));
+}

@@ -22,6 +22,8 @@ typedef struct syn_interval {
     double value, low, high; /* 95 %, bootstrapped by question */
 } syn_interval;
 
+/* Figures that were not measured (no leak-test head, no policy) are NAN. The opening's balanced
+ * accuracy is at the prior, the roll-out's at a probability of one half. */
 typedef struct syn_eval_report {
     int64_t records, episodes;
     struct {
@@ -35,13 +37,14 @@ typedef struct syn_eval_report {
     syn_interval difference_return, message_ratio;
 } syn_eval_report;
 
-/* use marks the records to be scored; foreign pieces come from all of ds. Without a trained policy in the
- * model, the learned one is left out and differences are 0. */
-SYN_WARN_UNUSED syn_status syn_evaluate(syn_ctx *ctx, const syn_eval_config *cfg, const syn_dataset *ds,
-                                        const uint8_t *use, const syn_model *model, syn_eval_report *report);
+/* use marks the records to be scored; foreign pieces come from all of ds. Without a trained policy
+ * in the model, the learned one is left out. */
+SYN_WARN_UNUSED syn_status syn_evaluate(syn_ctx *ctx, const syn_eval_config *cfg,
+                                        const syn_dataset *ds, const uint8_t *use,
+                                        const syn_model *model, syn_eval_report *report);
 
 /* AUROC on one half of the records of a logistic regression fitted on the other; x (n, width). */
-double syn_logistic_auroc(const double *x, int width, const uint8_t *label, const uint8_t *test_half,
-                          int64_t n);
+double syn_logistic_auroc(const double *x, int width, const uint8_t *label,
+                          const uint8_t *test_half, int64_t n);
 
 #endif

@@ -112,8 +112,13 @@ def mean_of(rows, key):
     return sum(r[key] for r in rows) / len(rows)
 
 
+def trained(episodes):
+    """The seeds for which a policy was trained."""
+    return [s for s in sorted(episodes) if "learned" in episodes[s]]
+
+
 def policy_table(episodes):
-    seeds = sorted(episodes)
+    seeds = trained(episodes)
     print("| policy | return | success | answerable | abstain precision / recall | messages | deliveries | ended |")
     print("|---|---|---|---|---|---|---|---|")
     for policy in episodes[seeds[0]]:
@@ -130,7 +135,7 @@ def policy_table(episodes):
 
 
 def difference(episodes):
-    seeds = sorted(episodes)
+    seeds = trained(episodes)
     untrained = ["never", "random", "broadcast", "round_robin", "cosine_push"]
     returns = {p: sum(mean_of(episodes[s][p], "return") for s in seeds) / len(seeds) for p in untrained}
     best = max(returns, key=returns.get)
@@ -171,7 +176,8 @@ def main(out):
         runs = [r for s in reports for r in reports[s]["all"]]
         print(f"### {name}: seeds {sorted(gaps)}, {len(runs)} folds, "
               f"{sum(r['records'] for r in reports[min(reports)]['all'])} records\n")
-        mean = lambda *keys: sum(_get(r, keys) for r in runs) / len(runs)
+        known = lambda *keys: [x for x in (_get(r, keys) for r in runs) if x is not None]
+        mean = lambda *keys: sum(known(*keys)) / max(len(known(*keys)), 1)
         gap_table(gaps, mean("gap", "prior"))
         print(f"mean over folds: count-only AUROC {mean('gap', 'count_only_auroc'):.3f}, question-only "
               f"{mean('gap', 'question_only_auroc'):.3f}, shuffled {mean('gap', 'shuffled_auroc'):.3f}, link "

@@ -14,7 +14,8 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-syn_status syn_bench_measure(syn_status (*work)(void *user), void *user, int runs_min, syn_bench_row *row)
+syn_status syn_bench_measure(syn_status (*work)(void *user), void *user, int runs_min,
+                             syn_bench_row *row)
 {
     double *times = malloc(sizeof *times * RUNS_MAX);
     if (!times) return syn_fail(SYN_ERR_MEMORY, "out of memory for the times of a benchmark");
@@ -37,7 +38,8 @@ done:
     return st;
 }
 
-static void print_json(const char *bench, const syn_bench_row *rows, int count, int threads, double peak)
+static void print_json(const char *bench, const syn_bench_row *rows, int count, int threads,
+                       double peak)
 {
     printf("{\"bench\": \"%s\", \"device\": \"cpu\", \"threads\": %d, \"rows\": [", bench, threads);
     for (int i = 0; i < count; i++) {
@@ -52,8 +54,8 @@ static void print_json(const char *bench, const syn_bench_row *rows, int count, 
     printf("\n]}\n");
 }
 
-void syn_bench_print(const char *bench, const syn_bench_row *rows, int count, int threads, double peak,
-                     bool json)
+void syn_bench_print(const char *bench, const syn_bench_row *rows, int count, int threads,
+                     double peak, bool json)
 {
     if (json) {
         print_json(bench, rows, count, threads, peak);

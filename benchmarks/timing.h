@@ -8,19 +8,19 @@
 
 typedef struct syn_bench_row {
     const char *name;
-    double flops;  /* of one run, 0: not counted */
-    double steps;  /* environment steps of one run, 0: none */
+    double flops; /* of one run, 0: not counted */
+    double steps; /* environment steps of one run, 0: none */
     double p50_s, p99_s;
     int runs;
 } syn_bench_row;
 
-/* Runs `work` a few times to warm up, then for about a second (at least `runs_min` times), and fills the
- * times of `row`. */
-SYN_WARN_UNUSED syn_status syn_bench_measure(syn_status (*work)(void *user), void *user, int runs_min,
-                                             syn_bench_row *row);
+/* Runs `work` a few times to warm up, then for about a second (at least `runs_min` times), and
+ * fills the times of `row`. */
+SYN_WARN_UNUSED syn_status syn_bench_measure(syn_status (*work)(void *user), void *user,
+                                             int runs_min, syn_bench_row *row);
 
 /* A table, or one JSON object. peak: the rate (FLOP/s) that shares are of, 0 for none. */
-void syn_bench_print(const char *bench, const syn_bench_row *rows, int count, int threads, double peak,
-                     bool json);
+void syn_bench_print(const char *bench, const syn_bench_row *rows, int count, int threads,
+                     double peak, bool json);
 
 #endif

@@ -15,7 +15,8 @@ typedef struct table {
     int count, calibrations;
 } table;
 
-static void add(table *t, const char *prefix, const char *name, int rank, const int64_t *shape, void *data)
+static void add(table *t, const char *prefix, const char *name, int rank, const int64_t *shape,
+                void *data)
 {
     syn_tensor *x = &t->tensor[t->count];
     snprintf(t->name[t->count], sizeof t->name[0], "%s%s", prefix, name);
@@ -29,7 +30,8 @@ static void add(table *t, const char *prefix, const char *name, int rank, const 
 static void add_params(table *t, const char *prefix, const syn_params *p, real *buffer)
 {
     for (int i = 0; i < p->count; i++) {
-        add(t, prefix, p->item[i].name, p->item[i].rank, p->item[i].shape, buffer + p->item[i].offset);
+        add(t, prefix, p->item[i].name, p->item[i].rank, p->item[i].shape,
+            buffer + p->item[i].offset);
     }
 }
 
@@ -73,8 +75,8 @@ static void take_calibration(table *t, syn_perception *p, int *row)
     }
 }
 
-syn_status syn_model_save(const char *dir, const syn_model *m, bool moments, const char *config_json,
-                          const char *provenance_json)
+syn_status syn_model_save(const char *dir, const syn_model *m, bool moments,
+                          const char *config_json, const char *provenance_json)
 {
     table *t = malloc(sizeof *t);
     json_t *root = NULL, *config = NULL;
@@ -83,10 +85,10 @@ syn_status syn_model_save(const char *dir, const syn_model *m, bool moments, con
     if (!t) goto done;
     add_model(t, m, moments);
     config = config_json ? json_loads(config_json, 0, NULL) : json_object();
-    root = json_pack("{s:b, s:I, s:i, s:b, s:b, s:b, s:b, s:I, s:O?}", "central", m->central, "table_seed",
-                     (json_int_t)m->table_seed, "parts", m->parts, "has_perception", m->has_perception,
-                     "has_shuffled", m->has_shuffled, "has_control", m->has_control, "has_policy",
-                     m->has_policy, "step",
+    root = json_pack("{s:b, s:I, s:i, s:b, s:b, s:b, s:b, s:I, s:O?}", "central", m->central,
+                     "table_seed", (json_int_t)m->table_seed, "parts", m->parts, "has_perception",
+                     m->has_perception, "has_shuffled", m->has_shuffled, "has_control",
+                     m->has_control, "has_policy", m->has_policy, "step",
                      (json_int_t)m->control.params.step, "config", config);
     text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     if (!text) goto done;
@@ -106,7 +108,8 @@ static syn_status shape_model(syn_ctx *ctx, syn_model *m, const json_t *root, co
     if (!json_is_object(root) || parts < 0 || parts > SYN_MODEL_PARTS_MAX) {
         return syn_fail(SYN_ERR_FORMAT, "checkpoint %s: its config does not describe a model", dir);
     }
-    SYN_RETURN_IF(syn_model_init(ctx, m, (uint64_t)json_integer_value(json_object_get(root, "table_seed"))));
+    SYN_RETURN_IF(
+        syn_model_init(ctx, m, (uint64_t)json_integer_value(json_object_get(root, "table_seed"))));
     m->central = json_is_true(json_object_get(root, "central"));
     m->has_perception = json_is_true(json_object_get(root, "has_perception"));
     m->has_shuffled = json_is_true(json_object_get(root, "has_shuffled"));
@@ -138,7 +141,8 @@ done:
     return st;
 }
 
-syn_status syn_model_load(syn_ctx *ctx, const char *dir, syn_model *m, char **config, char **provenance)
+syn_status syn_model_load(syn_ctx *ctx, const char *dir, syn_model *m, char **config,
+                          char **provenance)
 {
     syn_checkpoint *cp = NULL;
     json_t *root = NULL;

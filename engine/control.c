@@ -6,8 +6,13 @@
 #include "kernels/lstm.h"
 #include "kernels/pair.h"
 
-enum { N = SYN_AGENTS_MAX, P = SYN_POLICY_HIDDEN, K = SYN_PAIR_KINDS, F = SYN_PAIR_X,
-       AGENT_IN = SYN_CKM + SYN_AGENT_X };
+enum {
+    N = SYN_AGENTS_MAX,
+    P = SYN_POLICY_HIDDEN,
+    K = SYN_PAIR_KINDS,
+    F = SYN_PAIR_X,
+    AGENT_IN = SYN_CKM + SYN_AGENT_X
+};
 
 syn_status syn_control_init(syn_ctx *ctx, syn_control *c, uint64_t seed)
 {
@@ -42,19 +47,22 @@ syn_status syn_control_init(syn_ctx *ctx, syn_control *c, uint64_t seed)
     return syn_params_commit(ctx, t, seed);
 }
 
-void syn_control_free(syn_ctx *ctx, syn_control *c) { syn_params_free(ctx, &c->params); }
+void syn_control_free(syn_ctx *ctx, syn_control *c)
+{
+    syn_params_free(ctx, &c->params);
+}
 
 struct syn_control_cache {
-    real *in, *h, *c, *v;       /* state encoder */
-    real *s, *q, *r;            /* (rows,K*P), (rows*N,K*P) twice */
-    real *pair;                 /* (rows,K,N,N) logits */
-    real *agent_in, *agent_q;   /* (rows*N, AGENT_IN), (rows*N, P) */
-    real *agent_s, *agent_hid;  /* (rows, P), (rows*N, P) */
+    real *in, *h, *c, *v;           /* state encoder */
+    real *s, *q, *r;                /* (rows,K*P), (rows*N,K*P) twice */
+    real *pair;                     /* (rows,K,N,N) logits */
+    real *agent_in, *agent_q;       /* (rows*N, AGENT_IN), (rows*N, P) */
+    real *agent_s, *agent_hid;      /* (rows, P), (rows*N, P) */
     int32_t *agent_env, *agent_row; /* (rows*N) */
-    real *agent;                /* (rows*N, 2) logits */
-    real *global_in;            /* (rows, SYN_GLOBAL_X) */
-    real *global_hid, *global;  /* (rows, SYN_GLOBAL_HIDDEN), (rows, 2) */
-    real *critic_hid;           /* (rows, SYN_CRITIC_HIDDEN) */
+    real *agent;                    /* (rows*N, 2) logits */
+    real *global_in;                /* (rows, SYN_GLOBAL_X) */
+    real *global_hid, *global;      /* (rows, SYN_GLOBAL_HIDDEN), (rows, 2) */
+    real *critic_hid;               /* (rows, SYN_CRITIC_HIDDEN) */
 };
 
 #define TAKE(ptr, type, count)                                                                     \
@@ -65,8 +73,9 @@ struct syn_control_cache {
 
 /* ---- State encoder ---- */
 
-static syn_status state_forward(syn_ctx *ctx, const syn_control *c, const syn_seq *seq, const real *message,
-                                const real *h0, const real *c0, syn_control_cache *k, real *hT, real *cT)
+static syn_status state_forward(syn_ctx *ctx, const syn_control *c, const syn_seq *seq,
+                                const real *message, const real *h0, const real *c0,
+                                syn_control_cache *k, real *hT, real *cT)
 {
     const syn_params *t = &c->params;
     TAKE(k->in, real, seq->rows * SYN_STATE_IN);
@@ -74,16 +83,16 @@ static syn_status state_forward(syn_ctx *ctx, const syn_control *c, const syn_se
     TAKE(k->c, real, seq->rows * SYN_STATE);
     TAKE(k->v, real, seq->rows * 4 * SYN_STATE);
     SYN_RETURN_IF(syn_linear_forward(ctx, seq->rows, SYN_DM, SYN_STATE_IN, message, SYN_DM,
-                                     syn_value(t, SYN_C_IN_W), syn_value(t, SYN_C_IN_B), SYN_ACT_RELU, k->in,
-                                     SYN_STATE_IN));
+                                     syn_value(t, SYN_C_IN_W), syn_value(t, SYN_C_IN_B),
+                                     SYN_ACT_RELU, k->in, SYN_STATE_IN));
     return syn_lstm_forward(ctx, seq, SYN_STATE_IN, SYN_STATE, false, k->in, syn_value(t, SYN_C_W),
-                            syn_value(t, SYN_C_R), syn_value(t, SYN_C_B), h0, c0, k->h, SYN_STATE, k->c, k->v,
-                            hT, cT);
+                            syn_value(t, SYN_C_R), syn_value(t, SYN_C_B), h0, c0, k->h, SYN_STATE,
+                            k->c, k->v, hT, cT);
 }
 
-syn_status syn_state_forward(syn_ctx *ctx, const syn_control *c, const syn_seq *seq, const real *message,
-                             const real *h0, const real *c0, syn_control_cache **cache, real **state,
-                             real *hT, real *cT)
+syn_status syn_state_forward(syn_ctx *ctx, const syn_control *c, const syn_seq *seq,
+                             const real *message, const real *h0, const real *c0,
+                             syn_control_cache **cache, real **state, real *hT, real *cT)
 {
     TAKE(*cache, syn_control_cache, 1);
     memset(*cache, 0, sizeof **cache);
@@ -92,33 +101,36 @@ syn_status syn_state_forward(syn_ctx *ctx, const syn_control *c, const syn_seq *
     return SYN_OK;
 }
 
-syn_status syn_state_backward(syn_ctx *ctx, const syn_control *c, const syn_seq *seq, const real *message,
-                              const real *h0, const real *c0, syn_control_cache *k, const real *dstate)
+syn_status syn_state_backward(syn_ctx *ctx, const syn_control *c, const syn_seq *seq,
+                              const real *message, const real *h0, const real *c0,
+                              syn_control_cache *k, const real *dstate)
 {
     const syn_params *t = &c->params;
     real *din;
     TAKE(din, real, seq->rows * SYN_STATE_IN);
-    SYN_RETURN_IF(syn_lstm_backward(ctx, seq, SYN_STATE_IN, SYN_STATE, false, k->in, syn_value(t, SYN_C_W),
-                                    syn_value(t, SYN_C_R), h0, c0, k->h, SYN_STATE, k->c, k->v, dstate,
-                                    SYN_STATE, NULL, NULL, din, syn_grad(t, SYN_C_W), syn_grad(t, SYN_C_R),
-                                    syn_grad(t, SYN_C_B), NULL, NULL));
+    SYN_RETURN_IF(syn_lstm_backward(
+        ctx, seq, SYN_STATE_IN, SYN_STATE, false, k->in, syn_value(t, SYN_C_W),
+        syn_value(t, SYN_C_R), h0, c0, k->h, SYN_STATE, k->c, k->v, dstate, SYN_STATE, NULL, NULL,
+        din, syn_grad(t, SYN_C_W), syn_grad(t, SYN_C_R), syn_grad(t, SYN_C_B), NULL, NULL));
     return syn_linear_backward(ctx, seq->rows, SYN_DM, SYN_STATE_IN, message, SYN_DM,
-                               syn_value(t, SYN_C_IN_W), k->in, SYN_STATE_IN, SYN_ACT_RELU, din, SYN_STATE_IN,
-                               NULL, 0, syn_grad(t, SYN_C_IN_W), syn_grad(t, SYN_C_IN_B));
+                               syn_value(t, SYN_C_IN_W), k->in, SYN_STATE_IN, SYN_ACT_RELU, din,
+                               SYN_STATE_IN, NULL, 0, syn_grad(t, SYN_C_IN_W),
+                               syn_grad(t, SYN_C_IN_B));
 }
 
 /* ---- Heads ---- */
 
-static syn_status pair_head(syn_ctx *ctx, const syn_control *c, int64_t rows, const syn_observation *x,
-                            syn_control_cache *k)
+static syn_status pair_head(syn_ctx *ctx, const syn_control *c, int64_t rows,
+                            const syn_observation *x, syn_control_cache *k)
 {
     const syn_params *t = &c->params;
     TAKE(k->s, real, rows * K * P);
     TAKE(k->q, real, rows * N * K * P);
     TAKE(k->r, real, rows * N * K * P);
     TAKE(k->pair, real, rows * K * N * N);
-    SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_STATE, K * P, k->h, SYN_STATE, syn_value(t, SYN_C_PAIR_S),
-                                     syn_value(t, SYN_C_PAIR_SB), SYN_ACT_NONE, k->s, K * P));
+    SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_STATE, K * P, k->h, SYN_STATE,
+                                     syn_value(t, SYN_C_PAIR_S), syn_value(t, SYN_C_PAIR_SB),
+                                     SYN_ACT_NONE, k->s, K * P));
     SYN_RETURN_IF(syn_linear_forward(ctx, rows * N, SYN_CKM, K * P, x->ckm, SYN_CKM,
                                      syn_value(t, SYN_C_PAIR_Q), NULL, SYN_ACT_NONE, k->q, K * P));
     SYN_RETURN_IF(syn_linear_forward(ctx, rows * N, SYN_CKM, K * P, x->ckm, SYN_CKM,
@@ -128,8 +140,8 @@ static syn_status pair_head(syn_ctx *ctx, const syn_control *c, int64_t rows, co
                             syn_value(t, SYN_C_PAIR_W0), k->pair);
 }
 
-static syn_status agent_head(syn_ctx *ctx, const syn_control *c, int64_t rows, const syn_observation *x,
-                             syn_control_cache *k)
+static syn_status agent_head(syn_ctx *ctx, const syn_control *c, int64_t rows,
+                             const syn_observation *x, syn_control_cache *k)
 {
     const syn_params *t = &c->params;
     TAKE(k->agent_in, real, rows * N * AGENT_IN);
@@ -139,32 +151,36 @@ static syn_status agent_head(syn_ctx *ctx, const syn_control *c, int64_t rows, c
     TAKE(k->agent_env, int32_t, rows * N);
     TAKE(k->agent_row, int32_t, rows * N);
     TAKE(k->agent, real, rows * N * 2);
-    #pragma omp parallel for schedule(static) num_threads(ctx->threads)
+#pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t r = 0; r < rows * N; r++) {
         memcpy(k->agent_in + r * AGENT_IN, x->ckm + r * SYN_CKM, sizeof(real) * SYN_CKM);
-        memcpy(k->agent_in + r * AGENT_IN + SYN_CKM, x->agent_x + r * SYN_AGENT_X, sizeof(real) * SYN_AGENT_X);
+        memcpy(k->agent_in + r * AGENT_IN + SYN_CKM, x->agent_x + r * SYN_AGENT_X,
+               sizeof(real) * SYN_AGENT_X);
         k->agent_env[r] = (int32_t)(r / N);
         k->agent_row[r] = (int32_t)r;
     }
-    SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_STATE, P, k->h, SYN_STATE, syn_value(t, SYN_C_AGENT_S),
-                                     NULL, SYN_ACT_NONE, k->agent_s, P));
+    SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_STATE, P, k->h, SYN_STATE,
+                                     syn_value(t, SYN_C_AGENT_S), NULL, SYN_ACT_NONE, k->agent_s,
+                                     P));
     SYN_RETURN_IF(syn_linear_forward(ctx, rows * N, AGENT_IN, P, k->agent_in, AGENT_IN,
-                                     syn_value(t, SYN_C_AGENT_Q), NULL, SYN_ACT_NONE, k->agent_q, P));
-    SYN_RETURN_IF(syn_gather_sum_forward(ctx, rows * N, P, k->agent_s, k->agent_env, k->agent_q, k->agent_row,
-                                         syn_value(t, SYN_C_AGENT_B), SYN_ACT_TANH, k->agent_hid));
+                                     syn_value(t, SYN_C_AGENT_Q), NULL, SYN_ACT_NONE, k->agent_q,
+                                     P));
+    SYN_RETURN_IF(syn_gather_sum_forward(ctx, rows * N, P, k->agent_s, k->agent_env, k->agent_q,
+                                         k->agent_row, syn_value(t, SYN_C_AGENT_B), SYN_ACT_TANH,
+                                         k->agent_hid));
     return syn_linear_forward(ctx, rows * N, P, 2, k->agent_hid, P, syn_value(t, SYN_C_AGENT_W),
                               syn_value(t, SYN_C_AGENT_W0), SYN_ACT_NONE, k->agent, 2);
 }
 
-static syn_status global_head(syn_ctx *ctx, const syn_control *c, int64_t rows, const syn_observation *x,
-                              syn_control_cache *k, real *value)
+static syn_status global_head(syn_ctx *ctx, const syn_control *c, int64_t rows,
+                              const syn_observation *x, syn_control_cache *k, real *value)
 {
     const syn_params *t = &c->params;
     TAKE(k->global_in, real, rows * SYN_GLOBAL_X);
     TAKE(k->global_hid, real, rows * SYN_GLOBAL_HIDDEN);
     TAKE(k->global, real, rows * 2);
     TAKE(k->critic_hid, real, rows * SYN_CRITIC_HIDDEN);
-    #pragma omp parallel for schedule(static) num_threads(ctx->threads)
+#pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t r = 0; r < rows; r++) {
         real *g = k->global_in + r * SYN_GLOBAL_X, *mean = g + SYN_STATE + SYN_CKM;
         const real *ckm = x->ckm + r * N * SYN_CKM;
@@ -176,45 +192,52 @@ static syn_status global_head(syn_ctx *ctx, const syn_control *c, int64_t rows, 
         }
         memcpy(mean + SYN_CKM, x->summary + r * SYN_SUMMARY, sizeof(real) * SYN_SUMMARY);
     }
-    SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_GLOBAL_X, SYN_GLOBAL_HIDDEN, k->global_in, SYN_GLOBAL_X,
-                                     syn_value(t, SYN_C_GLOBAL_W), syn_value(t, SYN_C_GLOBAL_B), SYN_ACT_TANH,
-                                     k->global_hid, SYN_GLOBAL_HIDDEN));
-    SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_GLOBAL_HIDDEN, 2, k->global_hid, SYN_GLOBAL_HIDDEN,
-                                     syn_value(t, SYN_C_GLOBAL_OUT), syn_value(t, SYN_C_GLOBAL_OUT_B),
-                                     SYN_ACT_NONE, k->global, 2));
-    SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_GLOBAL_X, SYN_CRITIC_HIDDEN, k->global_in, SYN_GLOBAL_X,
-                                     syn_value(t, SYN_C_CRITIC_W), syn_value(t, SYN_C_CRITIC_B), SYN_ACT_TANH,
-                                     k->critic_hid, SYN_CRITIC_HIDDEN));
+    SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_GLOBAL_X, SYN_GLOBAL_HIDDEN, k->global_in,
+                                     SYN_GLOBAL_X, syn_value(t, SYN_C_GLOBAL_W),
+                                     syn_value(t, SYN_C_GLOBAL_B), SYN_ACT_TANH, k->global_hid,
+                                     SYN_GLOBAL_HIDDEN));
+    SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_GLOBAL_HIDDEN, 2, k->global_hid,
+                                     SYN_GLOBAL_HIDDEN, syn_value(t, SYN_C_GLOBAL_OUT),
+                                     syn_value(t, SYN_C_GLOBAL_OUT_B), SYN_ACT_NONE, k->global, 2));
+    SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_GLOBAL_X, SYN_CRITIC_HIDDEN, k->global_in,
+                                     SYN_GLOBAL_X, syn_value(t, SYN_C_CRITIC_W),
+                                     syn_value(t, SYN_C_CRITIC_B), SYN_ACT_TANH, k->critic_hid,
+                                     SYN_CRITIC_HIDDEN));
     return syn_linear_forward(ctx, rows, SYN_CRITIC_HIDDEN, 1, k->critic_hid, SYN_CRITIC_HIDDEN,
-                              syn_value(t, SYN_C_CRITIC_OUT), syn_value(t, SYN_C_CRITIC_OUT_B), SYN_ACT_NONE,
-                              value, 1);
+                              syn_value(t, SYN_C_CRITIC_OUT), syn_value(t, SYN_C_CRITIC_OUT_B),
+                              SYN_ACT_NONE, value, 1);
 }
 
 /* Between the heads' layouts and the flat action index; scatter true: flat -> heads. */
-static void flat_logits(syn_ctx *ctx, int64_t rows, real *flat, real *pair, real *agent, real *global,
-                        bool scatter)
+static void flat_logits(syn_ctx *ctx, int64_t rows, real *flat, real *pair, real *agent,
+                        real *global, bool scatter)
 {
     const int pairs = N * (N - 1);
-    #pragma omp parallel for schedule(static) num_threads(ctx->threads)
+#pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t r = 0; r < rows; r++) {
         real *f = flat + r * SYN_ACTIONS_MAX, *pr = pair + r * K * N * N;
 #define MOVE(a, b)                                                                                 \
     do {                                                                                           \
-        if (scatter) (b) = (a);                                                                    \
-        else (a) = (b);                                                                            \
+        if (scatter)                                                                               \
+            (b) = (a);                                                                             \
+        else                                                                                       \
+            (a) = (b);                                                                             \
     } while (0)
         for (int k = 0; k < K; k++) {
             real *at = f + k * pairs;
             for (int i = 0; i < N; i++) {
                 for (int j = 0; j < N; j++) {
                     real *p = pr + (k * N + i) * N + j;
-                    if (i == j) *p = 0;
-                    else MOVE(*at++, *p);
+                    if (i == j)
+                        *p = 0;
+                    else
+                        MOVE(*at++, *p);
                 }
             }
         }
         for (int kind = 0; kind < 2; kind++) {
-            for (int i = 0; i < N; i++) MOVE(f[2 * pairs + kind * N + i], agent[(r * N + i) * 2 + kind]);
+            for (int i = 0; i < N; i++)
+                MOVE(f[2 * pairs + kind * N + i], agent[(r * N + i) * 2 + kind]);
             MOVE(f[2 * pairs + 2 * N + kind], global[r * 2 + kind]);
         }
 #undef MOVE
@@ -223,7 +246,8 @@ static void flat_logits(syn_ctx *ctx, int64_t rows, real *flat, real *pair, real
 
 syn_status syn_control_forward(syn_ctx *ctx, const syn_control *c, int64_t T, int64_t E,
                                const syn_observation *x, const real *h0, const real *c0,
-                               syn_control_cache **cache, real *logit, real *value, real *hT, real *cT)
+                               syn_control_cache **cache, real *logit, real *value, real *hT,
+                               real *cT)
 {
     const int64_t rows = T * E;
     const syn_seq seq = {E, T, rows, NULL, x->reset};
@@ -250,8 +274,9 @@ static void add(int64_t n, real *to, const real *x)
     for (int64_t i = 0; i < n; i++) to[i] += x[i];
 }
 
-static syn_status pair_backward(syn_ctx *ctx, const syn_control *c, int64_t rows, const syn_observation *x,
-                                syn_control_cache *k, const real *dpair, real *dstate)
+static syn_status pair_backward(syn_ctx *ctx, const syn_control *c, int64_t rows,
+                                const syn_observation *x, syn_control_cache *k, const real *dpair,
+                                real *dstate)
 {
     const syn_params *t = &c->params;
     real *ds, *dq, *dr, *part;
@@ -259,23 +284,25 @@ static syn_status pair_backward(syn_ctx *ctx, const syn_control *c, int64_t rows
     TAKE(dq, real, rows * N * K * P);
     TAKE(dr, real, rows * N * K * P);
     TAKE(part, real, rows * SYN_STATE);
-    SYN_RETURN_IF(syn_pair_backward(ctx, rows, N, P, F, x->count, k->s, k->q, k->r, x->pair_x,
-                                    syn_value(t, SYN_C_PAIR_X), syn_value(t, SYN_C_PAIR_W),
-                                    syn_value(t, SYN_C_PAIR_W0), dpair, ds, dq, dr, syn_grad(t, SYN_C_PAIR_X),
-                                    syn_grad(t, SYN_C_PAIR_W), syn_grad(t, SYN_C_PAIR_W0)));
-    SYN_RETURN_IF(syn_linear_backward(ctx, rows, SYN_STATE, K * P, k->h, SYN_STATE, syn_value(t, SYN_C_PAIR_S),
-                                      k->s, K * P, SYN_ACT_NONE, ds, K * P, part, SYN_STATE,
-                                      syn_grad(t, SYN_C_PAIR_S), syn_grad(t, SYN_C_PAIR_SB)));
+    SYN_RETURN_IF(syn_pair_backward(
+        ctx, rows, N, P, F, x->count, k->s, k->q, k->r, x->pair_x, syn_value(t, SYN_C_PAIR_X),
+        syn_value(t, SYN_C_PAIR_W), syn_value(t, SYN_C_PAIR_W0), dpair, ds, dq, dr,
+        syn_grad(t, SYN_C_PAIR_X), syn_grad(t, SYN_C_PAIR_W), syn_grad(t, SYN_C_PAIR_W0)));
+    SYN_RETURN_IF(syn_linear_backward(ctx, rows, SYN_STATE, K * P, k->h, SYN_STATE,
+                                      syn_value(t, SYN_C_PAIR_S), k->s, K * P, SYN_ACT_NONE, ds,
+                                      K * P, part, SYN_STATE, syn_grad(t, SYN_C_PAIR_S),
+                                      syn_grad(t, SYN_C_PAIR_SB)));
     add(rows * SYN_STATE, dstate, part);
     SYN_RETURN_IF(syn_linear_backward(ctx, rows * N, SYN_CKM, K * P, x->ckm, SYN_CKM,
-                                      syn_value(t, SYN_C_PAIR_Q), k->q, K * P, SYN_ACT_NONE, dq, K * P, NULL, 0,
-                                      syn_grad(t, SYN_C_PAIR_Q), NULL));
-    return syn_linear_backward(ctx, rows * N, SYN_CKM, K * P, x->ckm, SYN_CKM, syn_value(t, SYN_C_PAIR_R),
-                               k->r, K * P, SYN_ACT_NONE, dr, K * P, NULL, 0, syn_grad(t, SYN_C_PAIR_R), NULL);
+                                      syn_value(t, SYN_C_PAIR_Q), k->q, K * P, SYN_ACT_NONE, dq,
+                                      K * P, NULL, 0, syn_grad(t, SYN_C_PAIR_Q), NULL));
+    return syn_linear_backward(ctx, rows * N, SYN_CKM, K * P, x->ckm, SYN_CKM,
+                               syn_value(t, SYN_C_PAIR_R), k->r, K * P, SYN_ACT_NONE, dr, K * P,
+                               NULL, 0, syn_grad(t, SYN_C_PAIR_R), NULL);
 }
 
-static syn_status agent_backward(syn_ctx *ctx, const syn_control *c, int64_t rows, syn_control_cache *k,
-                                 real *dagent, real *dstate)
+static syn_status agent_backward(syn_ctx *ctx, const syn_control *c, int64_t rows,
+                                 syn_control_cache *k, real *dagent, real *dstate)
 {
     const syn_params *t = &c->params;
     real *dhid, *ds, *dq, *part;
@@ -285,36 +312,38 @@ static syn_status agent_backward(syn_ctx *ctx, const syn_control *c, int64_t row
     TAKE(part, real, rows * SYN_STATE);
     memset(ds, 0, sizeof(real) * (size_t)(rows * P));
     memset(dq, 0, sizeof(real) * (size_t)(rows * N * P));
-    SYN_RETURN_IF(syn_linear_backward(ctx, rows * N, P, 2, k->agent_hid, P, syn_value(t, SYN_C_AGENT_W),
-                                      k->agent, 2, SYN_ACT_NONE, dagent, 2, dhid, P,
-                                      syn_grad(t, SYN_C_AGENT_W), syn_grad(t, SYN_C_AGENT_W0)));
-    SYN_RETURN_IF(syn_gather_sum_backward(ctx, rows * N, P, k->agent_env, k->agent_row, k->agent_hid,
-                                          SYN_ACT_TANH, dhid, rows, ds, rows * N, dq,
+    SYN_RETURN_IF(syn_linear_backward(
+        ctx, rows * N, P, 2, k->agent_hid, P, syn_value(t, SYN_C_AGENT_W), k->agent, 2,
+        SYN_ACT_NONE, dagent, 2, dhid, P, syn_grad(t, SYN_C_AGENT_W), syn_grad(t, SYN_C_AGENT_W0)));
+    SYN_RETURN_IF(syn_gather_sum_backward(ctx, rows * N, P, k->agent_env, k->agent_row,
+                                          k->agent_hid, SYN_ACT_TANH, dhid, rows, ds, rows * N, dq,
                                           syn_grad(t, SYN_C_AGENT_B)));
-    SYN_RETURN_IF(syn_linear_backward(ctx, rows, SYN_STATE, P, k->h, SYN_STATE, syn_value(t, SYN_C_AGENT_S),
-                                      k->agent_s, P, SYN_ACT_NONE, ds, P, part, SYN_STATE,
-                                      syn_grad(t, SYN_C_AGENT_S), NULL));
+    SYN_RETURN_IF(syn_linear_backward(ctx, rows, SYN_STATE, P, k->h, SYN_STATE,
+                                      syn_value(t, SYN_C_AGENT_S), k->agent_s, P, SYN_ACT_NONE, ds,
+                                      P, part, SYN_STATE, syn_grad(t, SYN_C_AGENT_S), NULL));
     add(rows * SYN_STATE, dstate, part);
-    return syn_linear_backward(ctx, rows * N, AGENT_IN, P, k->agent_in, AGENT_IN, syn_value(t, SYN_C_AGENT_Q),
-                               k->agent_q, P, SYN_ACT_NONE, dq, P, NULL, 0, syn_grad(t, SYN_C_AGENT_Q), NULL);
+    return syn_linear_backward(ctx, rows * N, AGENT_IN, P, k->agent_in, AGENT_IN,
+                               syn_value(t, SYN_C_AGENT_Q), k->agent_q, P, SYN_ACT_NONE, dq, P,
+                               NULL, 0, syn_grad(t, SYN_C_AGENT_Q), NULL);
 }
 
 /* The global head or the critic: out = W2 tanh(W1 in). Adds the state's part of d(in). */
-static syn_status mlp_backward(syn_ctx *ctx, const syn_control *c, int64_t rows, int64_t hidden, int64_t outs,
-                               int first, const real *in, const real *hid, const real *out, real *dout,
-                               real *dstate)
+static syn_status mlp_backward(syn_ctx *ctx, const syn_control *c, int64_t rows, int64_t hidden,
+                               int64_t outs, int first, const real *in, const real *hid,
+                               const real *out, real *dout, real *dstate)
 {
     const syn_params *t = &c->params;
     real *dhid, *din;
     TAKE(dhid, real, rows * hidden);
     TAKE(din, real, rows * SYN_GLOBAL_X);
-    SYN_RETURN_IF(syn_linear_backward(ctx, rows, hidden, outs, hid, hidden, syn_value(t, first + 2), out, outs,
-                                      SYN_ACT_NONE, dout, outs, dhid, hidden, syn_grad(t, first + 2),
-                                      syn_grad(t, first + 3)));
-    SYN_RETURN_IF(syn_linear_backward(ctx, rows, SYN_GLOBAL_X, hidden, in, SYN_GLOBAL_X, syn_value(t, first),
-                                      hid, hidden, SYN_ACT_TANH, dhid, hidden, din, SYN_GLOBAL_X,
-                                      syn_grad(t, first), syn_grad(t, first + 1)));
-    for (int64_t r = 0; r < rows; r++) add(SYN_STATE, dstate + r * SYN_STATE, din + r * SYN_GLOBAL_X);
+    SYN_RETURN_IF(syn_linear_backward(ctx, rows, hidden, outs, hid, hidden, syn_value(t, first + 2),
+                                      out, outs, SYN_ACT_NONE, dout, outs, dhid, hidden,
+                                      syn_grad(t, first + 2), syn_grad(t, first + 3)));
+    SYN_RETURN_IF(syn_linear_backward(
+        ctx, rows, SYN_GLOBAL_X, hidden, in, SYN_GLOBAL_X, syn_value(t, first), hid, hidden,
+        SYN_ACT_TANH, dhid, hidden, din, SYN_GLOBAL_X, syn_grad(t, first), syn_grad(t, first + 1)));
+    for (int64_t r = 0; r < rows; r++)
+        add(SYN_STATE, dstate + r * SYN_STATE, din + r * SYN_GLOBAL_X);
     return SYN_OK;
 }
 
@@ -337,9 +366,9 @@ syn_status syn_control_backward(syn_ctx *ctx, const syn_control *c, int64_t T, i
     flat_logits(ctx, rows, dflat, dpair, dagent, dglobal, true);
     SYN_RETURN_IF(pair_backward(ctx, c, rows, x, k, dpair, dstate));
     SYN_RETURN_IF(agent_backward(ctx, c, rows, k, dagent, dstate));
-    SYN_RETURN_IF(mlp_backward(ctx, c, rows, SYN_GLOBAL_HIDDEN, 2, SYN_C_GLOBAL_W, k->global_in, k->global_hid,
-                               k->global, dglobal, dstate));
-    SYN_RETURN_IF(mlp_backward(ctx, c, rows, SYN_CRITIC_HIDDEN, 1, SYN_C_CRITIC_W, k->global_in, k->critic_hid,
-                               dv, dv, dstate));
+    SYN_RETURN_IF(mlp_backward(ctx, c, rows, SYN_GLOBAL_HIDDEN, 2, SYN_C_GLOBAL_W, k->global_in,
+                               k->global_hid, k->global, dglobal, dstate));
+    SYN_RETURN_IF(mlp_backward(ctx, c, rows, SYN_CRITIC_HIDDEN, 1, SYN_C_CRITIC_W, k->global_in,
+                               k->critic_hid, dv, dv, dstate));
     return syn_state_backward(ctx, c, &seq, x->message, h0, c0, k, dstate);
 }

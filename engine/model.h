@@ -1,7 +1,8 @@
 /* Everything a decision needs, as one object: idf, embedding, perception, control.
  *
  * A model is complete when has_policy is set; after phase 1 alone it scores evidence but does not
- * decide. parts are the cross-fitted perceptions that phase 2 trains on; a deployed model has none. */
+ * decide. parts are the cross-fitted perceptions that phase 2 trains on; a deployed model has none.
+ */
 #ifndef SYN_ENGINE_MODEL_H
 #define SYN_ENGINE_MODEL_H
 

@@ -23,8 +23,8 @@ syn_status syn_observer_init(syn_ctx *ctx, syn_observer *o, int64_t envs, bool c
     o->link = syn_device_alloc(ctx, sizeof(real) * E * N * N);
     o->gap = syn_device_alloc(ctx, sizeof(real) * E * N);
     o->gap_logit = syn_device_alloc(ctx, sizeof(real) * E * N);
-    if (o->own && o->all && o->again && o->first && o->rel && o->rank && o->ckm && o->a && o->b && o->link && o->gap &&
-        o->gap_logit) {
+    if (o->own && o->all && o->again && o->first && o->rel && o->rank && o->ckm && o->a && o->b &&
+        o->link && o->gap && o->gap_logit) {
         return SYN_OK;
     }
     syn_observer_free(ctx, o);
@@ -33,7 +33,8 @@ syn_status syn_observer_init(syn_ctx *ctx, syn_observer *o, int64_t envs, bool c
 
 void syn_observer_free(syn_ctx *ctx, syn_observer *o)
 {
-    void *all[] = {o->own, o->all, o->again, o->first, o->rel, o->rank, o->ckm, o->a, o->b, o->link, o->gap, o->gap_logit};
+    void *all[] = {o->own, o->all, o->again, o->first, o->rel, o->rank,
+                   o->ckm, o->a,   o->b,     o->link,  o->gap, o->gap_logit};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) syn_device_free(ctx, all[i]);
     memset(o, 0, sizeof *o);
 }
@@ -50,7 +51,8 @@ syn_status syn_observation_alloc(syn_ctx *ctx, syn_observation *x, int64_t rows)
     x->mask = syn_device_alloc(ctx, n * SYN_ACTIONS_MAX);
     x->count = syn_device_alloc(ctx, sizeof(int32_t) * n);
     x->reset = syn_device_alloc(ctx, n);
-    if (x->message && x->ckm && x->pair_x && x->agent_x && x->summary && x->mask && x->count && x->reset) {
+    if (x->message && x->ckm && x->pair_x && x->agent_x && x->summary && x->mask && x->count &&
+        x->reset) {
         return SYN_OK;
     }
     syn_observation_free(ctx, x);
@@ -59,7 +61,8 @@ syn_status syn_observation_alloc(syn_ctx *ctx, syn_observation *x, int64_t rows)
 
 void syn_observation_free(syn_ctx *ctx, syn_observation *x)
 {
-    void *all[] = {x->message, x->ckm, x->pair_x, x->agent_x, x->summary, x->mask, x->count, x->reset};
+    void *all[] = {x->message, x->ckm,  x->pair_x, x->agent_x,
+                   x->summary, x->mask, x->count,  x->reset};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) syn_device_free(ctx, all[i]);
     memset(x, 0, sizeof *x);
 }
@@ -77,8 +80,12 @@ syn_observation syn_observation_at(const syn_observation *x, int64_t at)
     return y;
 }
 
-/* At a reset every agent has changed, in a turn at most all but the sender have. */
-static inline bool fresh(const syn_env *e) { return e->changed == (1u << e->agents) - 1; }
+/* At a reset every agent has changed. Where a turn touches all of them too, the view of all pieces
+ * is made again: it comes out the same. */
+static inline bool fresh(const syn_env *e)
+{
+    return e->changed == (1u << e->agents) - 1;
+}
 
 /* Lists the agents whose memory changed; returns how many. list (E * N). */
 static int64_t changed_agents(const syn_env *envs, int64_t count, int32_t *list)
@@ -94,13 +101,16 @@ static int64_t changed_agents(const syn_env *envs, int64_t count, int32_t *list)
 
 /* ---- Views and ranks ---- */
 
-/* The ranker's input: question features, the knower's view, all pieces' view (zero unless it knows). */
+/* The ranker's input: question features, the knower's view, all pieces' view (zero unless it
+ * knows). */
 static void ranker_input(real *x, const real *quest, const real *own, const real *all)
 {
     memcpy(x, quest, sizeof(real) * SYN_DQ);
     memcpy(x + SYN_DQ, own, sizeof(real) * SYN_DV);
-    if (all) memcpy(x + SYN_DQ + SYN_DV, all, sizeof(real) * SYN_DV);
-    else memset(x + SYN_DQ + SYN_DV, 0, sizeof(real) * SYN_DV);
+    if (all)
+        memcpy(x + SYN_DQ + SYN_DV, all, sizeof(real) * SYN_DV);
+    else
+        memset(x + SYN_DQ + SYN_DV, 0, sizeof(real) * SYN_DV);
 }
 
 /* One batch of ranker scores: view v of n covers the pieces rows[v]; features (n, R, SYN_DV). */
@@ -109,8 +119,9 @@ typedef struct rank_batch {
     const int32_t *task;
     const uint32_t *rows;
     const real *features;
-    const real *second; /* what stands in the second half of the input, like features; NULL: zeros */
-    bool refine;        /* by the refiner, not the ranker */
+    const real
+        *second; /* what stands in the second half of the input, like features; NULL: zeros */
+    bool refine; /* by the refiner, not the ranker */
 } rank_batch;
 
 static syn_status rank_rows(syn_ctx *ctx, const syn_perception *p, const syn_tasks *tasks,
@@ -125,7 +136,7 @@ static syn_status rank_rows(syn_ctx *ctx, const syn_perception *p, const syn_tas
     real *x = SYN_SCRATCH(ctx, real, at[b->n] * SYN_DX);
     real *y = SYN_SCRATCH(ctx, real, at[b->n]);
     if (!x || !y) goto done;
-    #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (b->n > 16)
+#pragma omp parallel for schedule(static) num_threads(ctx->threads) if (b->n > 16)
     for (int64_t v = 0; v < b->n; v++) {
         const real *quest = tasks->quest + (int64_t)b->task[v] * SYN_TASK_QUEST;
         int64_t k = at[v];
@@ -136,10 +147,12 @@ static syn_status rank_rows(syn_ctx *ctx, const syn_perception *p, const syn_tas
                          b->second ? b->second + (v * R + row) * SYN_DV : NULL);
         }
     }
-    SYN_TRY(b->refine ? syn_refiner_score(ctx, p, at[b->n], x, y) : syn_ranker_score(ctx, p, at[b->n], x, y));
+    SYN_TRY(b->refine ? syn_refiner_score(ctx, p, at[b->n], x, y)
+                      : syn_ranker_score(ctx, p, at[b->n], x, y));
     for (int64_t v = 0; v < b->n; v++) {
         int64_t k = at[v];
-        for (uint32_t left = b->rows[v]; left; left &= left - 1) score[v * R + syn_lowest(left)] = y[k++];
+        for (uint32_t left = b->rows[v]; left; left &= left - 1)
+            score[v * R + syn_lowest(left)] = y[k++];
     }
 done:
     syn_scratch_pop(ctx, mark);
@@ -147,8 +160,8 @@ done:
 }
 
 /* The view of all pieces, once per episode. */
-static syn_status observe_all(syn_ctx *ctx, syn_observer *o, const syn_perception *p, const syn_tasks *tasks,
-                              const syn_env *envs)
+static syn_status observe_all(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
+                              const syn_tasks *tasks, const syn_env *envs)
 {
     syn_scratch_mark mark = syn_scratch_push(ctx);
     syn_status st = SYN_ERR_MEMORY;
@@ -164,7 +177,8 @@ static syn_status observe_all(syn_ctx *ctx, syn_observer *o, const syn_perceptio
     }
     st = SYN_OK;
     if (n == 0) goto done;
-    real *f = SYN_SCRATCH(ctx, real, n * R * SYN_DV), *again = SYN_SCRATCH(ctx, real, n * R * SYN_DV);
+    real *f = SYN_SCRATCH(ctx, real, n * R * SYN_DV),
+         *again = SYN_SCRATCH(ctx, real, n * R * SYN_DV);
     real *first = SYN_SCRATCH(ctx, real, n * R), *score = SYN_SCRATCH(ctx, real, n * R);
     real *worth = SYN_SCRATCH(ctx, real, n * R);
     if (!f || !again || !first || !score || !worth) {
@@ -178,7 +192,8 @@ static syn_status observe_all(syn_ctx *ctx, syn_observer *o, const syn_perceptio
             worth[v * R + row] = rows[v] >> row & 1 ? syn_sigmoid(first[v * R + row]) : 0;
         }
     }
-    SYN_TRY(syn_view_features_by(ctx, n, task, rows, rows, tasks->quest, tasks->pair, worth, again));
+    SYN_TRY(
+        syn_view_features_by(ctx, n, task, rows, rows, tasks->quest, tasks->pair, worth, again));
     SYN_TRY(rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, again, true}, score));
     for (int64_t v = 0; v < n; v++) {
         for (uint32_t left = rows[v]; left; left &= left - 1) {
@@ -196,8 +211,8 @@ done:
     return st;
 }
 
-syn_status syn_observe_views(syn_ctx *ctx, syn_observer *o, const syn_perception *p, const syn_tasks *tasks,
-                             const syn_env *envs)
+syn_status syn_observe_views(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
+                             const syn_tasks *tasks, const syn_env *envs)
 {
     if (o->central) SYN_RETURN_IF(observe_all(ctx, o, p, tasks, envs));
     syn_scratch_mark mark = syn_scratch_push(ctx);
@@ -217,7 +232,7 @@ syn_status syn_observe_views(syn_ctx *ctx, syn_observer *o, const syn_perception
     }
     SYN_TRY(syn_view_features(ctx, n, task, view, rows, tasks->quest, tasks->pair, f));
     SYN_TRY(rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, NULL, false}, score));
-    #pragma omp parallel for schedule(static) num_threads(ctx->threads)
+#pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t v = 0; v < n; v++) {
         for (uint32_t left = rows[v]; left; left &= left - 1) {
             int row = syn_lowest(left);
@@ -239,8 +254,8 @@ static inline real relevance(const syn_observer *o, int64_t e, int i, int row)
     return o->central ? o->rel[e * R + row] : (real)o->rank[(e * N + i) * R + row];
 }
 
-static void item_vector(const syn_observer *o, const syn_tasks *tasks, const syn_env *env, int64_t e, int i,
-                        int row, real *x)
+static void item_vector(const syn_observer *o, const syn_tasks *tasks, const syn_env *env,
+                        int64_t e, int i, int row, real *x)
 {
     const real *piece = tasks->e + ((int64_t)env->task * R + row) * SYN_DE;
     const real *q = tasks->q + (int64_t)env->task * SYN_DE;
@@ -258,22 +273,22 @@ static void item_vector(const syn_observer *o, const syn_tasks *tasks, const syn
     const int giver = env->giver[i][row];
     int holders = 0;
     for (int j = 0; j < env->agents; j++) holders += env->memory[j] >> row & 1;
-    const real meta[SYN_ITEM_META] = {
-        giver == i,
-        giver != i,
-        giver != i && giver == 0,
-        i == 0,
-        env->claims >> row & 1,
-        (real)(env->turn - env->arrived[i][row]) / (real)env->turns_max,
-        env->arrived[i][row] == 0,
-        (real)env->count[i] / 10,
-        (real)env->agents / N,
-        env->goal == SYN_GOAL_CONSENSUS,
-        (env->sent[i][0] | env->sent[0][i]) >> row & 1,
-        o->central ? (real)(env->memory[0] >> row & 1) : 0,
-        o->central ? (real)holders / (real)env->agents : 0,
-        (real)env->turn / (real)env->turns_max,
-        1};
+    const real meta[SYN_ITEM_META] = {giver == i,
+                                      giver != i,
+                                      giver != i && giver == 0,
+                                      i == 0,
+                                      env->claims >> row & 1,
+                                      (real)(env->turn - env->arrived[i][row]) /
+                                          (real)env->turns_max,
+                                      env->arrived[i][row] == 0,
+                                      (real)env->count[i] / 10,
+                                      (real)env->agents / N,
+                                      env->goal == SYN_GOAL_CONSENSUS,
+                                      (env->sent[i][0] | env->sent[0][i]) >> row & 1,
+                                      o->central ? (real)(env->memory[0] >> row & 1) : 0,
+                                      o->central ? (real)holders / (real)env->agents : 0,
+                                      (real)env->turn / (real)env->turns_max,
+                                      1};
     memcpy(x, meta, sizeof meta);
 }
 
@@ -284,8 +299,9 @@ int64_t syn_observe_item_count(const syn_env *envs, int64_t n, const int32_t *ag
     return items;
 }
 
-int64_t syn_observe_items(syn_ctx *ctx, const syn_observer *o, const syn_tasks *tasks, const syn_env *envs,
-                          int64_t n, const int32_t *agent, int32_t *offset, real *items, real *bias)
+int64_t syn_observe_items(syn_ctx *ctx, const syn_observer *o, const syn_tasks *tasks,
+                          const syn_env *envs, int64_t n, const int32_t *agent, int32_t *offset,
+                          real *items, real *bias)
 {
     int64_t longest = 0;
     offset[0] = 0;
@@ -294,7 +310,7 @@ int64_t syn_observe_items(syn_ctx *ctx, const syn_observer *o, const syn_tasks *
         offset[k + 1] = offset[k] + length;
         longest = length > longest ? length : longest;
     }
-    #pragma omp parallel for schedule(static) num_threads(ctx->threads)
+#pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t k = 0; k < n; k++) {
         int64_t e = agent[k] / N;
         int i = agent[k] % N;
@@ -314,7 +330,7 @@ int64_t syn_observe_items(syn_ctx *ctx, const syn_observer *o, const syn_tasks *
 static void team_means(syn_ctx *ctx, syn_observer *o, const syn_env *envs)
 {
     real *means = o->b + o->envs * N * SYN_GAP_HIDDEN;
-    #pragma omp parallel for schedule(static) num_threads(ctx->threads)
+#pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t e = 0; e < o->envs; e++) {
         if (!envs[e].changed) continue;
         const int n = envs[e].agents;
@@ -351,7 +367,8 @@ static int64_t team_rows(const syn_observer *o, const syn_env *envs, int32_t *ia
     return rows;
 }
 
-static syn_status team_gaps(syn_ctx *ctx, syn_observer *o, const syn_perception *p, const syn_env *envs)
+static syn_status team_gaps(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
+                            const syn_env *envs)
 {
     const int64_t all = o->envs * N;
     int32_t *ia = SYN_SCRATCH(ctx, int32_t, all * N), *ib = SYN_SCRATCH(ctx, int32_t, all * N);
@@ -376,23 +393,26 @@ static syn_status team_gaps(syn_ctx *ctx, syn_observer *o, const syn_perception 
     return SYN_OK;
 }
 
-syn_status syn_observe_team(syn_ctx *ctx, syn_observer *o, const syn_perception *p, const syn_env *envs,
-                            const syn_tasks *tasks)
+syn_status syn_observe_team(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
+                            const syn_env *envs, const syn_tasks *tasks)
 {
     syn_scratch_mark mark = syn_scratch_push(ctx);
     syn_status st = SYN_ERR_MEMORY;
     int32_t *agent = SYN_SCRATCH(ctx, int32_t, o->envs * N);
     int32_t *offset = SYN_SCRATCH(ctx, int32_t, o->envs * N + 1);
     if (!agent || !offset) goto done;
-    int64_t n = changed_agents(envs, o->envs, agent), items = syn_observe_item_count(envs, n, agent);
+    int64_t n = changed_agents(envs, o->envs, agent),
+            items = syn_observe_item_count(envs, n, agent);
     real *x = SYN_SCRATCH(ctx, real, items * SYN_DI), *bias = SYN_SCRATCH(ctx, real, items);
     real *ckm = SYN_SCRATCH(ctx, real, n * SYN_CKM);
-    real *a = SYN_SCRATCH(ctx, real, n * SYN_GAP_HIDDEN), *b = SYN_SCRATCH(ctx, real, n * SYN_GAP_HIDDEN);
+    real *a = SYN_SCRATCH(ctx, real, n * SYN_GAP_HIDDEN),
+         *b = SYN_SCRATCH(ctx, real, n * SYN_GAP_HIDDEN);
     if (!x || !bias || !ckm || !a || !b) goto done;
     st = SYN_OK;
     if (n == 0) goto done;
     int64_t longest = syn_observe_items(ctx, o, tasks, envs, n, agent, offset, x, bias);
-    SYN_TRY(syn_ckm_forward(ctx, p, &(syn_seq){n, longest, items, offset, NULL}, x, bias, ckm, NULL));
+    SYN_TRY(
+        syn_ckm_forward(ctx, p, &(syn_seq){n, longest, items, offset, NULL}, x, bias, ckm, NULL));
     SYN_TRY(syn_gap_factor(ctx, p, n, ckm, a, b));
     for (int64_t k = 0; k < n; k++) {
         memcpy(o->ckm + (int64_t)agent[k] * SYN_CKM, ckm + k * SYN_CKM, sizeof(real) * SYN_CKM);

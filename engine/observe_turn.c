@@ -1,4 +1,5 @@
-/* The observation of one turn: message vector, features of the possible moves, summary, legal mask. */
+/* The observation of one turn: message vector, features of the possible moves, summary, legal mask.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -14,15 +15,19 @@ typedef struct team {
     const real *own, *all, *rel, *link, *gap; /* of this environment */
     const float *rank;
     bool central;
-    real relevant[R];       /* probability that a piece is supporting; 0 where it may not be seen */
-    real held[N], present;  /* sums of it: by agent, over all pieces */
-    real gap_others;        /* mean gap of all but the asker */
+    real relevant[R];      /* probability that a piece is supporting; 0 where it may not be seen */
+    real held[N], present; /* sums of it: by agent, over all pieces */
+    real gap_others;       /* mean gap of all but the asker */
     real gap_max;
 } team;
 
-static inline real squash(real logit) { return logit > 8 ? 2 : logit < -8 ? -2 : logit / 4; }
+static inline real squash(real logit)
+{
+    return logit > 8 ? 2 : logit < -8 ? -2 : logit / 4;
+}
 
-static void team_make(team *t, const syn_observer *o, const syn_tasks *tasks, const syn_env *env, int64_t e)
+static void team_make(team *t, const syn_observer *o, const syn_tasks *tasks, const syn_env *env,
+                      int64_t e)
 {
     t->env = env;
     t->tasks = tasks;
@@ -51,7 +56,8 @@ static void team_make(team *t, const syn_observer *o, const syn_tasks *tasks, co
     }
 }
 
-/* The k-th largest relevance logit (k = 0: the largest) among the rows, squashed; -2 where none is. */
+/* The k-th largest relevance logit (k = 0: the largest) among the rows, squashed; -2 where none is.
+ */
 static real kth_relevance(const team *t, uint32_t rows, int k)
 {
     real best = -2;
@@ -92,7 +98,8 @@ static void message_vector(const team *t, real *x)
         }
         memcpy(x + SYN_DE, t->quest + p * SYN_DQ, sizeof(real) * SYN_DQ);
         memcpy(x + SYN_DE + SYN_DQ, t->own + (reader * R + p) * SYN_DV, sizeof(real) * SYN_DV);
-        if (t->central) memcpy(x + SYN_DE + SYN_DQ + SYN_DV, t->all + p * SYN_DV, sizeof(real) * SYN_DV);
+        if (t->central)
+            memcpy(x + SYN_DE + SYN_DQ + SYN_DV, t->all + p * SYN_DV, sizeof(real) * SYN_DV);
         x[SYN_DE + SYN_DX] = squash(t->central ? t->rel[p] : (real)t->rank[reader * R + p]);
         meta[10] = env->giver[from][p] != from;
         meta[11] = env->giver[from][p] == from;
@@ -180,7 +187,8 @@ static void agent_vector(const team *t, int i, real *x)
     x[15] = t->gap_max;
 }
 
-/* Mean share of the relevant mass over the best-covered majority: the consensus goal as believed. */
+/* Mean share of the relevant mass over the best-covered majority: the consensus goal as believed.
+ */
 static real majority_share(const team *t)
 {
     real share[N];
@@ -244,12 +252,12 @@ static void summary_vector(const team *t, real *x)
     memcpy(x, v, sizeof v);
 }
 
-syn_status syn_observe_turn(syn_ctx *ctx, syn_observer *o, const syn_perception *p, const syn_tasks *tasks,
-                            const syn_env *envs, const syn_observation *out)
+syn_status syn_observe_turn(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
+                            const syn_tasks *tasks, const syn_env *envs, const syn_observation *out)
 {
     SYN_RETURN_IF(syn_observe_views(ctx, o, p, tasks, envs));
     SYN_RETURN_IF(syn_observe_team(ctx, o, p, envs, tasks));
-    #pragma omp parallel for schedule(static) num_threads(ctx->threads)
+#pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t e = 0; e < o->envs; e++) {
         const syn_env *env = &envs[e];
         team t;

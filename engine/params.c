@@ -56,7 +56,10 @@ void syn_params_free(syn_ctx *ctx, syn_params *p)
     memset(p, 0, sizeof *p);
 }
 
-void syn_params_zero_grad(syn_params *p) { memset(p->grad, 0, sizeof(real) * (size_t)p->total); }
+void syn_params_zero_grad(syn_params *p)
+{
+    memset(p->grad, 0, sizeof(real) * (size_t)p->total);
+}
 
 static const char *tensor_not_finite(const syn_params *p)
 {
@@ -78,7 +81,8 @@ syn_status syn_params_step(syn_ctx *ctx, syn_params *p, int first, int last, con
         return syn_fail(SYN_ERR_NUMERIC, "the gradient of %s is not finite; nothing was updated",
                         tensor_not_finite(p));
     }
-    real scale = adam->max_grad_norm > 0 && *norm > adam->max_grad_norm ? adam->max_grad_norm / *norm : 1;
-    return syn_adamw(ctx, n, p->value + at, p->grad + at, p->m + at, p->v + at, adam->lr, adam->beta1,
-                     adam->beta2, adam->eps, adam->weight_decay, ++p->step, scale);
+    real scale =
+        adam->max_grad_norm > 0 && *norm > adam->max_grad_norm ? adam->max_grad_norm / *norm : 1;
+    return syn_adamw(ctx, n, p->value + at, p->grad + at, p->m + at, p->v + at, adam->lr,
+                     adam->beta1, adam->beta2, adam->eps, adam->weight_decay, ++p->step, scale);
 }

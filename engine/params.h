@@ -1,8 +1,8 @@
 /* All parameters of a network in one flat buffer with a named table; gradients and Adam moments
  * likewise: one all-reduce, one norm, one optimiser pass, one checkpoint loop.
  *
- * Use: syn_params_add for every tensor, then syn_params_commit, which allocates. Offsets are aligned to
- * 16 elements; the gaps stay zero. */
+ * Use: syn_params_add for every tensor, then syn_params_commit, which allocates. Offsets are
+ * aligned to 16 elements; the gaps stay zero. */
 #ifndef SYN_ENGINE_PARAMS_H
 #define SYN_ENGINE_PARAMS_H
 
@@ -21,15 +21,16 @@ typedef struct syn_param {
 typedef struct syn_params {
     syn_param item[SYN_PARAMS_MAX];
     int count;
-    int64_t total;           /* elements of each buffer below */
-    real *value;             /* owned, device memory */
-    real *grad, *m, *v;      /* owned, NULL until syn_params_trainable */
-    int64_t step;            /* Adam steps taken */
+    int64_t total;      /* elements of each buffer below */
+    real *value;        /* owned, device memory */
+    real *grad, *m, *v; /* owned, NULL until syn_params_trainable */
+    int64_t step;       /* Adam steps taken */
 } syn_params;
 
-/* Registers a tensor (rank 1 to 3; unused sizes 1) and returns its index. fan_in > 0: initial values
- * uniform in +-1/sqrt(fan_in) (PyTorch's default for linear and LSTM); 0: zeros. */
-int syn_params_add(syn_params *p, const char *name, int64_t a, int64_t b, int64_t c, int64_t fan_in);
+/* Registers a tensor (rank 1 to 3; unused sizes 1) and returns its index. fan_in > 0: initial
+ * values uniform in +-1/sqrt(fan_in) (PyTorch's default for linear and LSTM); 0: zeros. */
+int syn_params_add(syn_params *p, const char *name, int64_t a, int64_t b, int64_t c,
+                   int64_t fan_in);
 
 /* Allocates the values (zero), then draws them from (seed, SYN_STREAM_INIT). */
 SYN_WARN_UNUSED syn_status syn_params_commit(syn_ctx *ctx, syn_params *p, uint64_t seed);
@@ -40,7 +41,10 @@ SYN_WARN_UNUSED syn_status syn_params_trainable(syn_ctx *ctx, syn_params *p);
 void syn_params_free(syn_ctx *ctx, syn_params *p);
 void syn_params_zero_grad(syn_params *p);
 
-static inline real *syn_value(const syn_params *p, int i) { return p->value + p->item[i].offset; }
+static inline real *syn_value(const syn_params *p, int i)
+{
+    return p->value + p->item[i].offset;
+}
 static inline real *syn_grad(const syn_params *p, int i)
 {
     return p->grad ? p->grad + p->item[i].offset : NULL;
@@ -50,9 +54,9 @@ typedef struct syn_adam {
     real lr, beta1, beta2, eps, weight_decay, max_grad_norm; /* max_grad_norm 0: no clipping */
 } syn_adam;
 
-/* Clips the gradient of the tensors first..last to max_grad_norm and takes one AdamW step on them; the
- * others stay as they are. *norm is the norm before clipping. SYN_ERR_NUMERIC, naming the tensor, when a
- * gradient is not finite: nothing is updated then. */
+/* Clips the gradient of the tensors first..last to max_grad_norm and takes one AdamW step on them;
+ * the others stay as they are. *norm is the norm before clipping. SYN_ERR_NUMERIC, naming the
+ * tensor, when a gradient is not finite: nothing is updated then. */
 SYN_WARN_UNUSED syn_status syn_params_step(syn_ctx *ctx, syn_params *p, int first, int last,
                                            const syn_adam *adam, real *norm);
 

@@ -47,9 +47,13 @@ syn_status syn_perception_init(syn_ctx *ctx, syn_perception *p, uint64_t seed)
     return syn_params_commit(ctx, t, seed);
 }
 
-void syn_perception_free(syn_ctx *ctx, syn_perception *p) { syn_params_free(ctx, &p->params); }
+void syn_perception_free(syn_ctx *ctx, syn_perception *p)
+{
+    syn_params_free(ctx, &p->params);
+}
 
-static syn_ffn ffn_of(const syn_perception *p, int layers, const int64_t *dim, const int *w, const int *b)
+static syn_ffn ffn_of(const syn_perception *p, int layers, const int64_t *dim, const int *w,
+                      const int *b)
 {
     syn_ffn f = {.layers = layers, .dropout = p->dropout};
     for (int l = 0; l <= layers; l++) f.dim[l] = dim[l];
@@ -94,18 +98,21 @@ static syn_status infer(syn_ctx *ctx, const syn_ffn *f, int64_t n, const real *x
 {
     syn_scratch_mark mark = syn_scratch_push(ctx);
     real *cache = SYN_SCRATCH(ctx, real, syn_ffn_cache_size(f, n));
-    syn_status st = cache ? syn_ffn_forward(ctx, f, n, x, f->dim[0], false, 0, 0, cache, y) : SYN_ERR_MEMORY;
+    syn_status st =
+        cache ? syn_ffn_forward(ctx, f, n, x, f->dim[0], false, 0, 0, cache, y) : SYN_ERR_MEMORY;
     syn_scratch_pop(ctx, mark);
     return st;
 }
 
-syn_status syn_ranker_score(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *x, real *logit)
+syn_status syn_ranker_score(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *x,
+                            real *logit)
 {
     syn_ffn f = syn_ranker_ffn(p);
     return n ? infer(ctx, &f, n, x, logit) : SYN_OK;
 }
 
-syn_status syn_refiner_score(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *x, real *logit)
+syn_status syn_refiner_score(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *x,
+                             real *logit)
 {
     syn_ffn f = syn_refiner_ffn(p);
     return n ? infer(ctx, &f, n, x, logit) : SYN_OK;
@@ -116,9 +123,9 @@ struct syn_perception_cache {
     real *h, *c, *v;     /* BiLSTM */
     real *u, *alpha;     /* attention */
     real *ckm, *dropped; /* (agents, SYN_CKM) */
-    real *a, *b;         /* factored halves: a (agents), b (2 agents): own, then mean of the others */
-    int32_t *ia, *ib;    /* (agents + links) */
-    real *first, *ffn;   /* first layer after activation and dropout; cache of the rest */
+    real *a, *b;       /* factored halves: a (agents), b (2 agents): own, then mean of the others */
+    int32_t *ia, *ib;  /* (agents + links) */
+    real *first, *ffn; /* first layer after activation and dropout; cache of the rest */
     uint64_t seed, counter;
     bool train;
 };
@@ -139,30 +146,30 @@ static syn_status cache_take(syn_ctx *ctx, syn_perception_cache **out, int64_t r
     return SYN_OK;
 }
 
-static syn_status encode(syn_ctx *ctx, const syn_perception *p, const syn_seq *seq, const real *items,
-                         const real *bias, syn_perception_cache *k, real *ckm)
+static syn_status encode(syn_ctx *ctx, const syn_perception *p, const syn_seq *seq,
+                         const real *items, const real *bias, syn_perception_cache *k, real *ckm)
 {
     const syn_params *t = &p->params;
     if (seq->rows) {
         SYN_RETURN_IF(syn_linear_forward(ctx, seq->rows, SYN_DI, SYN_DI_HIDDEN, items, SYN_DI,
-                                         syn_value(t, SYN_P_IN_W), syn_value(t, SYN_P_IN_B), SYN_ACT_RELU,
-                                         k->in, SYN_DI_HIDDEN));
+                                         syn_value(t, SYN_P_IN_W), syn_value(t, SYN_P_IN_B),
+                                         SYN_ACT_RELU, k->in, SYN_DI_HIDDEN));
         if (k->train) {
             SYN_RETURN_IF(syn_dropout(ctx, seq->rows * SYN_DI_HIDDEN, p->dropout, k->seed,
                                       4 * k->counter, k->in));
         }
     }
-    SYN_RETURN_IF(syn_bilstm_forward(ctx, seq, SYN_DI_HIDDEN, SYN_CKM_HALF, k->in, syn_value(t, SYN_P_WF),
-                                     syn_value(t, SYN_P_RF), syn_value(t, SYN_P_BF),
-                                     syn_value(t, SYN_P_WR), syn_value(t, SYN_P_RR),
-                                     syn_value(t, SYN_P_BR), k->h, k->c, k->v));
-    return syn_attention_forward(ctx, seq, SYN_CKM, SYN_CKM_ATTENTION, k->h, syn_value(t, SYN_P_ATT_W),
-                                 syn_value(t, SYN_P_ATT_V), bias, syn_value(t, SYN_P_EMPTY), k->u,
-                                 k->alpha, ckm);
+    SYN_RETURN_IF(
+        syn_bilstm_forward(ctx, seq, SYN_DI_HIDDEN, SYN_CKM_HALF, k->in, syn_value(t, SYN_P_WF),
+                           syn_value(t, SYN_P_RF), syn_value(t, SYN_P_BF), syn_value(t, SYN_P_WR),
+                           syn_value(t, SYN_P_RR), syn_value(t, SYN_P_BR), k->h, k->c, k->v));
+    return syn_attention_forward(ctx, seq, SYN_CKM, SYN_CKM_ATTENTION, k->h,
+                                 syn_value(t, SYN_P_ATT_W), syn_value(t, SYN_P_ATT_V), bias,
+                                 syn_value(t, SYN_P_EMPTY), k->u, k->alpha, ckm);
 }
 
-syn_status syn_ckm_forward(syn_ctx *ctx, const syn_perception *p, const syn_seq *seq, const real *items,
-                           const real *bias, real *ckm, real *relevance)
+syn_status syn_ckm_forward(syn_ctx *ctx, const syn_perception *p, const syn_seq *seq,
+                           const real *items, const real *bias, real *ckm, real *relevance)
 {
     if (seq->batch == 0) return SYN_OK;
     syn_scratch_mark mark = syn_scratch_push(ctx);
@@ -176,14 +183,16 @@ done:
     return st;
 }
 
-syn_status syn_gap_factor(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *ckm, real *a, real *b)
+syn_status syn_gap_factor(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *ckm,
+                          real *a, real *b)
 {
     if (n == 0) return SYN_OK;
     SYN_RETURN_IF(syn_linear_forward(ctx, n, SYN_CKM, SYN_GAP_HIDDEN, ckm, SYN_CKM,
                                      syn_value(&p->params, SYN_P_GAP_W1), NULL, SYN_ACT_NONE, a,
                                      SYN_GAP_HIDDEN));
     return syn_linear_forward(ctx, n, SYN_CKM, SYN_GAP_HIDDEN, ckm, SYN_CKM,
-                              syn_value(&p->params, SYN_P_GAP_W2), NULL, SYN_ACT_NONE, b, SYN_GAP_HIDDEN);
+                              syn_value(&p->params, SYN_P_GAP_W2), NULL, SYN_ACT_NONE, b,
+                              SYN_GAP_HIDDEN);
 }
 
 syn_status syn_gap_score(syn_ctx *ctx, const syn_perception *p, int64_t rows, const real *a,
@@ -205,12 +214,12 @@ done:
 
 /* ---- Training ---- */
 
-/* out[i] = mean over the team's others of in[j]. Its own transpose but for the sizes, which are equal
- * within a team: the backward pass is the same operation. */
-static void others_mean(syn_ctx *ctx, const syn_team_batch *b, int64_t width, const real *in, real *out,
-                        bool accumulate)
+/* out[i] = mean over the team's others of in[j]. Its own transpose but for the sizes, which are
+ * equal within a team: the backward pass is the same operation. */
+static void others_mean(syn_ctx *ctx, const syn_team_batch *b, int64_t width, const real *in,
+                        real *out, bool accumulate)
 {
-    #pragma omp parallel for schedule(static) num_threads(ctx->threads)
+#pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t i = 0; i < b->agents; i++) {
         int64_t first = b->first[i], size = b->size[i];
         real scale = size > 1 ? (real)1 / (real)(size - 1) : 0;
@@ -236,9 +245,9 @@ static void pair_rows(const syn_team_batch *b, int32_t *ia, int32_t *ib)
     }
 }
 
-syn_status syn_perception_forward(syn_ctx *ctx, const syn_perception *p, const syn_team_batch *batch,
-                                  bool train, uint64_t seed, uint64_t counter,
-                                  syn_perception_cache **cache, real *logit)
+syn_status syn_perception_forward(syn_ctx *ctx, const syn_perception *p,
+                                  const syn_team_batch *batch, bool train, uint64_t seed,
+                                  uint64_t counter, syn_perception_cache **cache, real *logit)
 {
     const int64_t n = batch->agents, rows = n + batch->links;
     syn_perception_cache *k;
@@ -250,7 +259,8 @@ syn_status syn_perception_forward(syn_ctx *ctx, const syn_perception *p, const s
     SYN_RETURN_IF(encode(ctx, p, &batch->seq, batch->items, batch->bias, k, k->ckm));
     TAKE(k->dropped, real, n * SYN_CKM);
     memcpy(k->dropped, k->ckm, sizeof(real) * (size_t)(n * SYN_CKM));
-    if (train) SYN_RETURN_IF(syn_dropout(ctx, n * SYN_CKM, p->dropout, seed, 4 * counter + 1, k->dropped));
+    if (train)
+        SYN_RETURN_IF(syn_dropout(ctx, n * SYN_CKM, p->dropout, seed, 4 * counter + 1, k->dropped));
     TAKE(k->a, real, n * SYN_GAP_HIDDEN);
     TAKE(k->b, real, 2 * n * SYN_GAP_HIDDEN);
     SYN_RETURN_IF(syn_gap_factor(ctx, p, n, k->dropped, k->a, k->b));
@@ -260,14 +270,16 @@ syn_status syn_perception_forward(syn_ctx *ctx, const syn_perception *p, const s
     pair_rows(batch, k->ia, k->ib);
     TAKE(k->first, real, rows * SYN_GAP_HIDDEN);
     SYN_RETURN_IF(syn_gather_sum_forward(ctx, rows, SYN_GAP_HIDDEN, k->a, k->ia, k->b, k->ib,
-                                         syn_value(&p->params, SYN_P_GAP_B1), SYN_ACT_RELU, k->first));
+                                         syn_value(&p->params, SYN_P_GAP_B1), SYN_ACT_RELU,
+                                         k->first));
     if (train) {
-        SYN_RETURN_IF(syn_dropout(ctx, rows * SYN_GAP_HIDDEN, p->dropout, seed, 4 * counter + 2, k->first));
+        SYN_RETURN_IF(
+            syn_dropout(ctx, rows * SYN_GAP_HIDDEN, p->dropout, seed, 4 * counter + 2, k->first));
     }
     syn_ffn f = gap_ffn(p);
     TAKE(k->ffn, real, syn_ffn_cache_size(&f, rows));
-    return syn_ffn_forward(ctx, &f, rows, k->first, SYN_GAP_HIDDEN, train, seed, 4 * counter + 3, k->ffn,
-                           logit);
+    return syn_ffn_forward(ctx, &f, rows, k->first, SYN_GAP_HIDDEN, train, seed, 4 * counter + 3,
+                           k->ffn, logit);
 }
 
 /* Gradient of the gap head down to dckm (agents, SYN_CKM), before the agents' dropout. */
@@ -282,28 +294,29 @@ static syn_status gap_backward(syn_ctx *ctx, const syn_perception *p, const syn_
     TAKE(db, real, 2 * n * H);
     TAKE(dckm_b, real, n * SYN_CKM);
     syn_ffn f = gap_ffn(p);
-    SYN_RETURN_IF(syn_ffn_backward(ctx, &f, rows, k->first, H, k->train, k->seed, 4 * k->counter + 3, k->ffn,
-                                   dlogit, dfirst, H));
+    SYN_RETURN_IF(syn_ffn_backward(ctx, &f, rows, k->first, H, k->train, k->seed,
+                                   4 * k->counter + 3, k->ffn, dlogit, dfirst, H));
     if (k->train) {
         SYN_RETURN_IF(syn_dropout(ctx, rows * H, p->dropout, k->seed, 4 * k->counter + 2, dfirst));
     }
     memset(da, 0, sizeof(real) * (size_t)(n * H));
     memset(db, 0, sizeof(real) * (size_t)(2 * n * H));
-    SYN_RETURN_IF(syn_gather_sum_backward(ctx, rows, H, k->ia, k->ib, k->first, SYN_ACT_RELU, dfirst, n, da,
-                                          2 * n, db, syn_grad(t, SYN_P_GAP_B1)));
+    SYN_RETURN_IF(syn_gather_sum_backward(ctx, rows, H, k->ia, k->ib, k->first, SYN_ACT_RELU,
+                                          dfirst, n, da, 2 * n, db, syn_grad(t, SYN_P_GAP_B1)));
     others_mean(ctx, batch, H, db + n * H, db, true);
-    SYN_RETURN_IF(syn_linear_backward(ctx, n, SYN_CKM, H, k->dropped, SYN_CKM, syn_value(t, SYN_P_GAP_W1),
-                                      k->a, H, SYN_ACT_NONE, da, H, dckm, SYN_CKM,
-                                      syn_grad(t, SYN_P_GAP_W1), NULL));
-    SYN_RETURN_IF(syn_linear_backward(ctx, n, SYN_CKM, H, k->dropped, SYN_CKM, syn_value(t, SYN_P_GAP_W2),
-                                      k->b, H, SYN_ACT_NONE, db, H, dckm_b, SYN_CKM,
-                                      syn_grad(t, SYN_P_GAP_W2), NULL));
+    SYN_RETURN_IF(syn_linear_backward(ctx, n, SYN_CKM, H, k->dropped, SYN_CKM,
+                                      syn_value(t, SYN_P_GAP_W1), k->a, H, SYN_ACT_NONE, da, H,
+                                      dckm, SYN_CKM, syn_grad(t, SYN_P_GAP_W1), NULL));
+    SYN_RETURN_IF(syn_linear_backward(ctx, n, SYN_CKM, H, k->dropped, SYN_CKM,
+                                      syn_value(t, SYN_P_GAP_W2), k->b, H, SYN_ACT_NONE, db, H,
+                                      dckm_b, SYN_CKM, syn_grad(t, SYN_P_GAP_W2), NULL));
     for (int64_t i = 0; i < n * SYN_CKM; i++) dckm[i] += dckm_b[i];
     return SYN_OK;
 }
 
-syn_status syn_perception_backward(syn_ctx *ctx, const syn_perception *p, const syn_team_batch *batch,
-                                   syn_perception_cache *k, const real *dlogit)
+syn_status syn_perception_backward(syn_ctx *ctx, const syn_perception *p,
+                                   const syn_team_batch *batch, syn_perception_cache *k,
+                                   const real *dlogit)
 {
     const int64_t n = batch->agents, rows = batch->seq.rows;
     const syn_params *t = &p->params;
@@ -312,24 +325,29 @@ syn_status syn_perception_backward(syn_ctx *ctx, const syn_perception *p, const 
     TAKE(dh, real, rows * SYN_CKM);
     TAKE(din, real, rows * SYN_DI_HIDDEN);
     SYN_RETURN_IF(gap_backward(ctx, p, batch, k, dlogit, dckm));
-    if (k->train) SYN_RETURN_IF(syn_dropout(ctx, n * SYN_CKM, p->dropout, k->seed, 4 * k->counter + 1, dckm));
+    if (k->train)
+        SYN_RETURN_IF(syn_dropout(ctx, n * SYN_CKM, p->dropout, k->seed, 4 * k->counter + 1, dckm));
     SYN_RETURN_IF(syn_attention_backward(ctx, &batch->seq, SYN_CKM, SYN_CKM_ATTENTION, k->h,
                                          syn_value(t, SYN_P_ATT_W), syn_value(t, SYN_P_ATT_V), k->u,
                                          k->alpha, dckm, dh, syn_grad(t, SYN_P_ATT_W),
                                          syn_grad(t, SYN_P_ATT_V), NULL, syn_grad(t, SYN_P_EMPTY)));
-    SYN_RETURN_IF(syn_bilstm_backward(ctx, &batch->seq, SYN_DI_HIDDEN, SYN_CKM_HALF, k->in,
-                                      syn_value(t, SYN_P_WF), syn_value(t, SYN_P_RF),
-                                      syn_value(t, SYN_P_WR), syn_value(t, SYN_P_RR), k->h, k->c, k->v, dh,
-                                      din, syn_grad(t, SYN_P_WF), syn_grad(t, SYN_P_RF),
-                                      syn_grad(t, SYN_P_BF), syn_grad(t, SYN_P_WR), syn_grad(t, SYN_P_RR),
-                                      syn_grad(t, SYN_P_BR)));
+    SYN_RETURN_IF(syn_bilstm_backward(
+        ctx, &batch->seq, SYN_DI_HIDDEN, SYN_CKM_HALF, k->in, syn_value(t, SYN_P_WF),
+        syn_value(t, SYN_P_RF), syn_value(t, SYN_P_WR), syn_value(t, SYN_P_RR), k->h, k->c, k->v,
+        dh, din, syn_grad(t, SYN_P_WF), syn_grad(t, SYN_P_RF), syn_grad(t, SYN_P_BF),
+        syn_grad(t, SYN_P_WR), syn_grad(t, SYN_P_RR), syn_grad(t, SYN_P_BR)));
     if (rows == 0) return SYN_OK;
     if (k->train) {
-        SYN_RETURN_IF(syn_dropout(ctx, rows * SYN_DI_HIDDEN, p->dropout, k->seed, 4 * k->counter, din));
+        SYN_RETURN_IF(
+            syn_dropout(ctx, rows * SYN_DI_HIDDEN, p->dropout, k->seed, 4 * k->counter, din));
     }
     return syn_linear_backward(ctx, rows, SYN_DI, SYN_DI_HIDDEN, batch->items, SYN_DI,
                                syn_value(t, SYN_P_IN_W), k->in, SYN_DI_HIDDEN, SYN_ACT_RELU, din,
-                               SYN_DI_HIDDEN, NULL, 0, syn_grad(t, SYN_P_IN_W), syn_grad(t, SYN_P_IN_B));
+                               SYN_DI_HIDDEN, NULL, 0, syn_grad(t, SYN_P_IN_W),
+                               syn_grad(t, SYN_P_IN_B));
 }
 
-const real *syn_perception_ckm(const syn_perception_cache *cache) { return cache->ckm; }
+const real *syn_perception_ckm(const syn_perception_cache *cache)
+{
+    return cache->ckm;
+}

@@ -1,13 +1,13 @@
 /* What a team knows: ranker, collaborator knowledge model (CKM) and gap detector.
  *
- *   ranker  FFN 64-64-64-1 on a piece's interaction features under a knower's view: is it supporting?
- *   refiner the same shape, a second look at all pieces: question features, all pieces' view, and that view
- *           with the ranker's probabilities in the place of the cosines
- *   CKM     item vectors (336) -> linear 256 -> BiLSTM 2x128 -> attention pooling -> 256, one vector per
- *           agent; the attention adds the ranker's logit, an empty memory is a learned vector.
- *   gap     FFN 512-256-128-64-2 on [ckm_i, ckm_j] (output 0, link: j holds what i lacks) and on
- *           [ckm_i, mean of the others] (output 1, gap: i lacks something it needs). The first layer is
- *           factored, W1 ckm_i + W2 ckm_j, so that each agent's halves are computed once.
+ *   ranker  FFN 64-64-64-1 on a piece's interaction features under a knower's view: is it
+ * supporting? refiner the same shape, a second look at all pieces: question features, all pieces'
+ * view, and that view with the ranker's probabilities in the place of the cosines CKM     item
+ * vectors (336) -> linear 256 -> BiLSTM 2x128 -> attention pooling -> 256, one vector per agent;
+ * the attention adds the ranker's logit, an empty memory is a learned vector. gap     FFN
+ * 512-256-128-64-2 on [ckm_i, ckm_j] (output 0, link: j holds what i lacks) and on [ckm_i, mean of
+ * the others] (output 1, gap: i lacks something it needs). The first layer is factored, W1 ckm_i +
+ * W2 ckm_j, so that each agent's halves are computed once.
  *
  * One syn_perception is used by one thread at a time. Buffers are device memory. */
 #ifndef SYN_ENGINE_PERCEPTION_H
@@ -20,7 +20,8 @@
 
 enum {
     SYN_ITEM_META = 15,
-    SYN_DI = 2 * SYN_DE + SYN_DX + 1 + SYN_ITEM_META, /* item vector: e, e*q, interaction, logit, meta */
+    SYN_DI =
+        2 * SYN_DE + SYN_DX + 1 + SYN_ITEM_META, /* item vector: e, e*q, interaction, logit, meta */
     SYN_DI_HIDDEN = 256,
     SYN_CKM_HALF = 128,
     SYN_CKM = 2 * SYN_CKM_HALF,
@@ -32,14 +33,38 @@ enum {
 };
 
 typedef enum syn_perception_param {
-    SYN_P_RANKER_W0, SYN_P_RANKER_B0, SYN_P_RANKER_W1, SYN_P_RANKER_B1, SYN_P_RANKER_W2, SYN_P_RANKER_B2,
-    SYN_P_REFINER_W0, SYN_P_REFINER_B0, SYN_P_REFINER_W1, SYN_P_REFINER_B1, SYN_P_REFINER_W2,
+    SYN_P_RANKER_W0,
+    SYN_P_RANKER_B0,
+    SYN_P_RANKER_W1,
+    SYN_P_RANKER_B1,
+    SYN_P_RANKER_W2,
+    SYN_P_RANKER_B2,
+    SYN_P_REFINER_W0,
+    SYN_P_REFINER_B0,
+    SYN_P_REFINER_W1,
+    SYN_P_REFINER_B1,
+    SYN_P_REFINER_W2,
     SYN_P_REFINER_B2,
-    SYN_P_IN_W, SYN_P_IN_B,
-    SYN_P_WF, SYN_P_RF, SYN_P_BF, SYN_P_WR, SYN_P_RR, SYN_P_BR,
-    SYN_P_ATT_W, SYN_P_ATT_V, SYN_P_EMPTY,
-    SYN_P_GAP_W1, SYN_P_GAP_W2, SYN_P_GAP_B1,
-    SYN_P_GAP_W3, SYN_P_GAP_B3, SYN_P_GAP_W4, SYN_P_GAP_B4, SYN_P_GAP_W5, SYN_P_GAP_B5,
+    SYN_P_IN_W,
+    SYN_P_IN_B,
+    SYN_P_WF,
+    SYN_P_RF,
+    SYN_P_BF,
+    SYN_P_WR,
+    SYN_P_RR,
+    SYN_P_BR,
+    SYN_P_ATT_W,
+    SYN_P_ATT_V,
+    SYN_P_EMPTY,
+    SYN_P_GAP_W1,
+    SYN_P_GAP_W2,
+    SYN_P_GAP_B1,
+    SYN_P_GAP_W3,
+    SYN_P_GAP_B3,
+    SYN_P_GAP_W4,
+    SYN_P_GAP_B4,
+    SYN_P_GAP_W5,
+    SYN_P_GAP_B5,
     SYN_PERCEPTION_PARAMS
 } syn_perception_param;
 
@@ -57,7 +82,10 @@ typedef struct syn_perception {
 SYN_WARN_UNUSED syn_status syn_perception_init(syn_ctx *ctx, syn_perception *p, uint64_t seed);
 void syn_perception_free(syn_ctx *ctx, syn_perception *p);
 
-static inline real syn_sigmoid(real z) { return (real)1 / ((real)1 + (real)__builtin_exp(-(double)z)); }
+static inline real syn_sigmoid(real z)
+{
+    return (real)1 / ((real)1 + (real)__builtin_exp(-(double)z));
+}
 static inline real syn_calibrate(const syn_calibration *c, real z)
 {
     return syn_sigmoid(z / (real)c->temperature + (real)c->offset);
@@ -66,35 +94,37 @@ static inline real syn_calibrate(const syn_calibration *c, real z)
 /* The ranker as an FFN over the parameters; gradients where they are allocated. */
 syn_ffn syn_ranker_ffn(const syn_perception *p);
 
+/* The refiner likewise. */
 syn_ffn syn_refiner_ffn(const syn_perception *p);
 
 /* x (n, SYN_DX) -> logit (n), inference. */
-SYN_WARN_UNUSED syn_status syn_ranker_score(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *x,
-                                            real *logit);
-SYN_WARN_UNUSED syn_status syn_refiner_score(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *x,
-                                             real *logit);
+SYN_WARN_UNUSED syn_status syn_ranker_score(syn_ctx *ctx, const syn_perception *p, int64_t n,
+                                            const real *x, real *logit);
+SYN_WARN_UNUSED syn_status syn_refiner_score(syn_ctx *ctx, const syn_perception *p, int64_t n,
+                                             const real *x, real *logit);
 
 /* items (rows, SYN_DI) packed by seq, bias (rows): the ranker's logits -> ckm (batch, SYN_CKM),
  * overwritten. relevance (rows) or NULL: the attention weights. Inference. */
-SYN_WARN_UNUSED syn_status syn_ckm_forward(syn_ctx *ctx, const syn_perception *p, const syn_seq *seq,
-                                           const real *items, const real *bias, real *ckm,
-                                           real *relevance);
+SYN_WARN_UNUSED syn_status syn_ckm_forward(syn_ctx *ctx, const syn_perception *p,
+                                           const syn_seq *seq, const real *items, const real *bias,
+                                           real *ckm, real *relevance);
 
 /* The factored first layer: a = W1 ckm, b = W2 ckm, each (n, SYN_GAP_HIDDEN), overwritten. */
-SYN_WARN_UNUSED syn_status syn_gap_factor(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *ckm,
-                                          real *a, real *b);
+SYN_WARN_UNUSED syn_status syn_gap_factor(syn_ctx *ctx, const syn_perception *p, int64_t n,
+                                          const real *ckm, real *a, real *b);
 
 /* logit (rows, SYN_GAP_OUT), uncalibrated, of [a[ia[r]], b[ib[r]]]. Inference. */
-SYN_WARN_UNUSED syn_status syn_gap_score(syn_ctx *ctx, const syn_perception *p, int64_t rows, const real *a,
-                                         const int32_t *ia, const real *b, const int32_t *ib, real *logit);
+SYN_WARN_UNUSED syn_status syn_gap_score(syn_ctx *ctx, const syn_perception *p, int64_t rows,
+                                         const real *a, const int32_t *ia, const real *b,
+                                         const int32_t *ib, real *logit);
 
 /* ---- Training ---- */
 
-/* Teams of a batch: agents are consecutive within their team. Pair rows: gap row r < agents is agent r
- * against the mean of its team's others; then `links` rows (link_i, link_j). */
+/* Teams of a batch: agents are consecutive within their team. Pair rows: gap row r < agents is
+ * agent r against the mean of its team's others; then `links` rows (link_i, link_j). */
 typedef struct syn_team_batch {
     int64_t agents, links;
-    syn_seq seq;                /* agents sequences of items */
+    syn_seq seq;                 /* agents sequences of items */
     const int32_t *first, *size; /* (agents) of the agent's team */
     const int32_t *link_i, *link_j;
     const real *items, *bias;
@@ -102,12 +132,12 @@ typedef struct syn_team_batch {
 
 typedef struct syn_perception_cache syn_perception_cache;
 
-/* logit (agents + links, SYN_GAP_OUT), overwritten. The cache lives in the context's scratch: take a
- * mark before the forward pass and release it after the backward pass. */
+/* logit (agents + links, SYN_GAP_OUT), overwritten. The cache lives in the context's scratch: take
+ * a mark before the forward pass and release it after the backward pass. */
 SYN_WARN_UNUSED syn_status syn_perception_forward(syn_ctx *ctx, const syn_perception *p,
-                                                  const syn_team_batch *batch, bool train, uint64_t seed,
-                                                  uint64_t counter, syn_perception_cache **cache,
-                                                  real *logit);
+                                                  const syn_team_batch *batch, bool train,
+                                                  uint64_t seed, uint64_t counter,
+                                                  syn_perception_cache **cache, real *logit);
 
 /* dlogit (agents + links, SYN_GAP_OUT): in. Gradients are added to p->params.grad. */
 SYN_WARN_UNUSED syn_status syn_perception_backward(syn_ctx *ctx, const syn_perception *p,

@@ -66,31 +66,31 @@ static bool memory_differs(const syn_env *a, const syn_env *b, int i)
     return false;
 }
 
-/* To whom something was delivered, whether it was new to them or not. */
-static uint32_t receivers(const syn_env *e)
+/* Who gave or got something in the last turn, as syn_env_move marks them. */
+static uint32_t touched(const syn_env *e)
 {
     const syn_action *a = &e->last;
     switch (a->kind) {
     case SYN_SEND:
-        return 1u << a->to;
     case SYN_REQUEST:
+        return 1u << a->from | 1u << a->to;
     case SYN_ALONE:
         return 1u << a->from;
     case SYN_BROADCAST:
-        return ((1u << e->agents) - 1) & ~(1u << a->from);
+        return (1u << e->agents) - 1;
     default:
         return 0;
     }
 }
 
-/* The agents to look at again. A team that has played one turn since the last look: those to whom
- * something was delivered, as in training, where what is known of the others stays as it was. The
+/* The agents to look at again. A team that has played one turn since the last look: those who gave
+ * or got something, as in training, where what is known of the others stays as it was. The
  * same team: nobody. Any other team is looked at afresh. */
 static uint32_t changed_since(const syn_env *old, const syn_env *now)
 {
     const uint32_t all = (1u << now->agents) - 1;
     const bool played = now->turn == old->turn + 1;
-    const uint32_t expected = played ? receivers(now) : 0;
+    const uint32_t expected = played ? touched(now) : 0;
     if ((!played && old->turn != now->turn) || old->agents != now->agents ||
         old->goal != now->goal || old->turns_max != now->turns_max ||
         old->present != now->present || old->claims != now->claims) {

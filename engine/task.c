@@ -50,8 +50,10 @@ void syn_terms_make(syn_terms *t, const syn_idf *idf, const uint32_t *title, int
 {
     uint32_t all[SYN_TERMS_MAX * 2];
     int n = 0;
-    for (int i = 0; i < title_count && n < SYN_TERMS_MAX * 2; i++) all[n++] = title[i] & SYN_TOKEN_HASH;
-    for (int i = 0; i < body_count && n < SYN_TERMS_MAX * 2; i++) all[n++] = body[i] & SYN_TOKEN_HASH;
+    for (int i = 0; i < title_count && n < SYN_TERMS_MAX * 2; i++)
+        all[n++] = title[i] & SYN_TOKEN_HASH;
+    for (int i = 0; i < body_count && n < SYN_TERMS_MAX * 2; i++)
+        all[n++] = body[i] & SYN_TOKEN_HASH;
     qsort(all, (size_t)n, sizeof *all, compare_hash);
     double norm = 0;
     t->count = 0;
@@ -89,8 +91,10 @@ static bool terms_have(const syn_terms *t, uint32_t token)
     int lo = 0, hi = t->count;
     while (lo < hi) {
         int mid = (lo + hi) / 2;
-        if (t->hash[mid] < hash) lo = mid + 1;
-        else hi = mid;
+        if (t->hash[mid] < hash)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo < t->count && t->hash[lo] == hash;
 }
@@ -113,7 +117,8 @@ static void spans_make(spans *s, const syn_idf *idf, const uint32_t *title, int 
         for (int i = 0; i < n; i++) {
             if (!(t[i] & SYN_TOKEN_CAPITAL)) continue;
             uint32_t hash = t[i] & SYN_TOKEN_HASH;
-            if (syn_idf_of(idf, hash) > CONTENT_IDF && s->words < SPANS_MAX) s->word[s->words++] = hash;
+            if (syn_idf_of(idf, hash) > CONTENT_IDF && s->words < SPANS_MAX)
+                s->word[s->words++] = hash;
             bool follows = i > 0 && (t[i] & SYN_TOKEN_ADJACENT) && (t[i - 1] & SYN_TOKEN_CAPITAL);
             if (follows && s->pairs < SPANS_MAX) {
                 s->pair[s->pairs++] = (t[i - 1] & SYN_TOKEN_HASH) * 0x9E3779B1u ^ hash;
@@ -144,7 +149,8 @@ static bool sorted_have(const uint32_t *list, int n, uint32_t x)
 typedef struct title {
     uint32_t token[TITLE_MAX];
     int count;   /* words */
-    int shorter; /* words without the last part ("(film)", ", Texas"), or 0 when only common ones are left */
+    int shorter; /* words without the last part ("(film)", ", Texas"), or 0 when only common ones
+                    are left */
     float idf;
 } title;
 
@@ -176,7 +182,8 @@ static void title_guessed(title *t, const syn_idf *idf, const uint32_t *body, in
     for (int i = 0; i < count; i++) {
         if (!(body[i] & SYN_TOKEN_CAPITAL)) continue;
         int end = i + 1;
-        while (end < count && (body[end] & SYN_TOKEN_CAPITAL) && (body[end] & SYN_TOKEN_ADJACENT)) end++;
+        while (end < count && (body[end] & SYN_TOKEN_CAPITAL) && (body[end] & SYN_TOKEN_ADJACENT))
+            end++;
         while (i < end && syn_idf_of(idf, body[i]) < CONTENT_IDF) i++;
         if (i == end) continue;
         title_given(t, idf, body + i, end - i);
@@ -200,8 +207,8 @@ static bool occurs(const uint32_t *needle, int n, const uint32_t *text, int coun
     return false;
 }
 
-/* 1 when the whole title occurs in the text, .8 when it does without its last part ("The Visit" of "The
- * Visit (2015 film)"), which must be written as a name there, else 0. */
+/* 1 when the whole title occurs in the text, .8 when it does without its last part ("The Visit" of
+ * "The Visit (2015 film)"), which must be written as a name there, else 0. */
 static float title_in(const title *t, const uint32_t *text, int count)
 {
     if (t->count == 0 || t->idf < CONTENT_IDF) return 0;
@@ -270,9 +277,13 @@ typedef struct row {
     bool titled;
 } row;
 
-static float share(float part, float whole) { return whole > 0 ? part / whole : 0; }
+static float share(float part, float whole)
+{
+    return whole > 0 ? part / whole : 0;
+}
 
-static void row_question(const syn_idf *idf, const question *q, const syn_piece_text *p, row *r, real *f)
+static void row_question(const syn_idf *idf, const question *q, const syn_piece_text *p, row *r,
+                         real *f)
 {
     float mass = 0, rare = 0, capitals = 0, in_title = 0, number = 0;
     r->covered = 0;
@@ -347,7 +358,7 @@ static float cover_beyond(const question *q, const row *a, const row *b)
 static void pair_features(const syn_idf *idf, const question *q, const row *row_, int rows,
                           const syn_piece_text *piece, real *pair)
 {
-#define PAIR(c, a, b) pair[((c) * R + (a)) * R + (b)]
+#define PAIR(c, a, b) pair[((c)*R + (a)) * R + (b)]
     for (int a = 0; a < rows; a++) {
         for (int b = 0; b < rows; b++) {
             if (a == b) continue;
@@ -406,8 +417,10 @@ syn_status syn_task_build(const syn_idf *idf, const real *table, const uint32_t 
         syn_piece_text t = piece[p];
         if (!titles) t.title_count = 0;
         r->titled = t.title_count > 0;
-        if (r->titled) title_given(&r->title, idf, t.title, t.title_count);
-        else title_guessed(&r->title, idf, t.body, t.body_count);
+        if (r->titled)
+            title_given(&r->title, idf, t.title, t.title_count);
+        else
+            title_guessed(&r->title, idf, t.body, t.body_count);
         syn_terms_make(&r->terms, idf, t.title, t.title_count, t.body, t.body_count);
         spans_make(&r->spans, idf, t.title, t.title_count, t.body, t.body_count);
         row_question(idf, q, &t, r, quest + p * SYN_DQ);

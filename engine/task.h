@@ -1,16 +1,16 @@
-/* A question and its evidence pieces as arrays: what the interaction features, the environment and the
- * networks read. Built from tokens with the idf table of the checkpoint, by the same function for
- * training records and for a live question. */
+/* A question and its evidence pieces as arrays: what the interaction features, the environment and
+ * the networks read. Built from tokens with the idf table of the checkpoint, by the same function
+ * for training records and for a live question. */
 #ifndef SYN_ENGINE_TASK_H
 #define SYN_ENGINE_TASK_H
 
 #include "kernels/features.h"
 
 enum {
-    SYN_DE = 128,               /* text embedding */
-    SYN_VOCABULARY = 32768,     /* rows of the embedding table */
+    SYN_DE = 128,           /* text embedding */
+    SYN_VOCABULARY = 32768, /* rows of the embedding table */
     SYN_IDF_BUCKETS = 1 << 20,
-    SYN_TERMS_MAX = 512,        /* distinct terms of a piece that count, of its first 1024 tokens */
+    SYN_TERMS_MAX = 512, /* distinct terms of a piece that count, of its first 1024 tokens */
     SYN_QUESTION_TERMS_MAX = 64
 };
 
@@ -45,10 +45,10 @@ void syn_terms_make(syn_terms *t, const syn_idf *idf, const uint32_t *title, int
                     const uint32_t *body, int body_count);
 float syn_terms_cosine(const syn_terms *a, const syn_terms *b);
 
-/* Fills quest (SYN_TASK_QUEST), pair (SYN_TASK_PAIR), e (SYN_ROWS_MAX, SYN_DE) and q (SYN_DE) of one
- * task from `rows` <= SYN_ROWS_MAX pieces; rows beyond are zeroed. titles false: titles are taken away,
- * and the first capitalised span of each text stands in. table (SYN_VOCABULARY, SYN_DE). Thread-safe.
- * Errors: SYN_ERR_INVALID (rows), SYN_ERR_MEMORY. */
+/* Fills quest (SYN_TASK_QUEST), pair (SYN_TASK_PAIR), e (SYN_ROWS_MAX, SYN_DE) and q (SYN_DE) of
+ * one task from `rows` <= SYN_ROWS_MAX pieces; rows beyond are zeroed. titles false: titles are
+ * taken away, and the first capitalised span of each text stands in. table (SYN_VOCABULARY,
+ * SYN_DE). Thread-safe. Errors: SYN_ERR_INVALID (rows), SYN_ERR_MEMORY. */
 SYN_WARN_UNUSED syn_status syn_task_build(const syn_idf *idf, const real *table,
                                           const uint32_t *question, int question_count,
                                           const syn_piece_text *piece, int rows, bool titles,
@@ -64,7 +64,8 @@ typedef struct syn_tasks {
     real *q;             /* (count, SYN_DE) */
 } syn_tasks;
 
-/* t is overwritten, all of it zero; empty on an error. Errors: SYN_ERR_INVALID (count), SYN_ERR_MEMORY. */
+/* t is overwritten, all of it zero; empty on an error. Errors: SYN_ERR_INVALID (count),
+ * SYN_ERR_MEMORY. */
 SYN_WARN_UNUSED syn_status syn_tasks_alloc(syn_ctx *ctx, syn_tasks *t, int64_t count);
 void syn_tasks_free(syn_ctx *ctx, syn_tasks *t);
 

@@ -1,8 +1,8 @@
 /* Batched environment: reset, step with reset in place, and tallies of finished episodes.
  *
- * An environment's episodes are numbered: episode k of environment e of a batch of E is first + e + k * E,
- * and everything about it follows from (seed, number). So a roll-out needs no host, and any split of the
- * batch over threads, devices or ranks gives the same episodes. */
+ * An environment's episodes are numbered: episode k of environment e of a batch of E is first + e +
+ * k * E, and everything about it follows from (seed, number). So a roll-out needs no host, and any
+ * split of the batch over threads, devices or ranks gives the same episodes. */
 #ifndef SYN_KERNELS_ENV_H
 #define SYN_KERNELS_ENV_H
 
@@ -26,7 +26,8 @@ typedef struct syn_env_tally {
     float episode_return;
 } syn_env_tally;
 
-SYN_HD void syn_env_start(syn_env *e, const syn_env_config *cfg, const syn_env_source *src, uint64_t episode)
+SYN_HD void syn_env_start(syn_env *e, const syn_env_config *cfg, const syn_env_source *src,
+                          uint64_t episode)
 {
     syn_philox x = syn_rng_block(src->seed, (uint64_t)SYN_STREAM_EPISODE << 40, episode);
     int32_t record = src->record[((uint64_t)x.x[0] * (uint64_t)src->records) >> 32];
@@ -34,22 +35,25 @@ SYN_HD void syn_env_start(syn_env *e, const syn_env_config *cfg, const syn_env_s
     syn_env_reset(e, cfg, task, &src->info[task], src->seed, episode);
 }
 
-/* Starts episode first + e in every environment; envs (E) is overwritten. Errors: SYN_ERR_INVALID (no records, or
- * team sizes outside of 2..SYN_AGENTS_MAX). This and what follows: the same for any number of threads. */
+/* Starts episode first + e in every environment; envs (E) is overwritten. Errors: SYN_ERR_INVALID
+ * (no records, or team sizes outside of 2..SYN_AGENTS_MAX). This and what follows: the same for any
+ * number of threads. */
 SYN_WARN_UNUSED syn_status syn_env_reset_batch(syn_ctx *ctx, int64_t E, syn_env *envs,
                                                const syn_env_config *cfg, const syn_env_source *src,
                                                uint64_t first);
 
-/* One turn of every environment. action (E): flat indexes; rank (E, SYN_AGENTS_MAX, SYN_ROWS_MAX); reward,
- * done (E): overwritten; tally (E): added to; next (E): the number of the episode that follows the present
- * one, advanced by `stride` where an episode ends and the next begins in place. No errors. */
+/* One turn of every environment. action (E): flat indexes; rank (E, SYN_AGENTS_MAX, SYN_ROWS_MAX);
+ * reward, done (E): overwritten; tally (E): added to; next (E): the number of the episode that
+ * follows the present one, advanced by `stride` where an episode ends and the next begins in place.
+ * No errors. */
 SYN_WARN_UNUSED syn_status syn_env_step_batch(syn_ctx *ctx, int64_t E, syn_env *envs,
                                               const syn_env_config *cfg, const syn_env_source *src,
-                                              const int32_t *action, const float *rank, real *reward,
-                                              uint8_t *done, syn_env_tally *tally, uint64_t *next,
-                                              uint64_t stride);
+                                              const int32_t *action, const float *rank,
+                                              real *reward, uint8_t *done, syn_env_tally *tally,
+                                              uint64_t *next, uint64_t stride);
 
 /* Legal masks, (E, SYN_ACTIONS_MAX), overwritten. No errors. */
-SYN_WARN_UNUSED syn_status syn_env_mask_batch(syn_ctx *ctx, int64_t E, const syn_env *envs, uint8_t *mask);
+SYN_WARN_UNUSED syn_status syn_env_mask_batch(syn_ctx *ctx, int64_t E, const syn_env *envs,
+                                              uint8_t *mask);
 
 #endif

@@ -3,14 +3,16 @@
  * Rows are the evidence pieces of a task (at most 32), a set of pieces is a bit mask. All functions
  * are pure on the instance and its random stream, allocate nothing and are usable in CUDA kernels.
  *
- * Episode: n agents, the pieces of one task dealt out, gold set S. Agent 0 is the asker. Strata (goal
- * asker): 25 % S within the asker's pieces, 60 % S held by the team, 15 % one gold piece replaced by
- * a foreign one (unanswerable); goal consensus: 75 % / 25 %. In every stratum one distractor is replaced
- * the same way. Agent sizes are drawn first, pieces placed after, so that counts carry no label.
+ * Episode: n agents, the pieces of one task dealt out, gold set S. Agent 0 is the asker. Strata
+ * (goal asker): 25 % S within the asker's pieces, 60 % S held by the team, 15 % one gold piece
+ * replaced by a foreign one (unanswerable); goal consensus: 75 % / 25 %. In every stratum one
+ * distractor is replaced the same way. Agent sizes are drawn first, pieces placed after, so that
+ * counts carry no label.
  *
- * Reward: gamma*phi(s') - phi(s) - 0.5 messages - 0.1 deliveries - 0.05 per turn; +20 for ANSWER with
- * the goal reached, +10 for ABSTAIN on an unanswerable task, -10 otherwise or at time-out. phi is 0 at
- * the end (Ng, Harada, Russell, "Policy invariance under reward transformations", ICML 1999). */
+ * Reward: gamma*phi(s') - phi(s) - 0.5 messages - 0.1 deliveries - 0.05 per turn; +20 for ANSWER
+ * with the goal reached, +10 for ABSTAIN on an unanswerable task, -10 otherwise or at time-out. phi
+ * is 0 at the end (Ng, Harada, Russell, "Policy invariance under reward transformations", ICML
+ * 1999). */
 #ifndef SYN_KERNELS_ENV_CORE_H
 #define SYN_KERNELS_ENV_CORE_H
 
@@ -21,7 +23,7 @@
 #include "kernels/base/rng.h"
 
 enum {
-    SYN_ROWS_MAX = 32,   /* pieces of a task, foreign ones included */
+    SYN_ROWS_MAX = 32,    /* pieces of a task, foreign ones included */
     SYN_FOREIGN_ROWS = 4, /* the last rows of a task: pieces of other records */
     SYN_AGENTS_MAX = 10,
     SYN_ACTIONS_MAX = 2 * SYN_AGENTS_MAX * (SYN_AGENTS_MAX - 1) + 2 * SYN_AGENTS_MAX + 2
@@ -30,8 +32,8 @@ enum {
 typedef enum syn_goal { SYN_GOAL_ASKER, SYN_GOAL_CONSENSUS } syn_goal;
 
 typedef enum syn_action_kind {
-    SYN_SEND,      /* from -> to: the piece of `from` that `from` thinks is worth most */
-    SYN_REQUEST,   /* from asks to, which replies with the piece worth most to `from`: two messages */
+    SYN_SEND,    /* from -> to: the piece of `from` that `from` thinks is worth most */
+    SYN_REQUEST, /* from asks to, which replies with the piece worth most to `from`: two messages */
     SYN_BROADCAST, /* from -> all others */
     SYN_ALONE,     /* from reads one of its unread pieces */
     SYN_ANSWER,
@@ -45,9 +47,9 @@ typedef struct syn_action {
 
 /* What an episode is drawn from; one per task, in device memory. */
 typedef struct syn_task_info {
-    uint32_t gold;    /* mask of the gold rows, all below `pieces` */
-    int32_t pieces;   /* rows [0, pieces) belong to the task, then SYN_FOREIGN_ROWS foreign ones */
-    uint32_t claims;  /* mask of rows that are claims */
+    uint32_t gold;   /* mask of the gold rows, all below `pieces` */
+    int32_t pieces;  /* rows [0, pieces) belong to the task, then SYN_FOREIGN_ROWS foreign ones */
+    uint32_t claims; /* mask of rows that are claims */
 } syn_task_info;
 
 typedef struct syn_env_config {
@@ -62,7 +64,9 @@ typedef struct syn_env_config {
 } syn_env_config;
 
 #define SYN_ENV_CONFIG_DEFAULT                                                                     \
-    {2, SYN_AGENTS_MAX, 0, 0, SYN_GOAL_ASKER, -1, 0.99f, 0.5f, 0.1f, 0.05f, 20, 10, -10, 5}
+    {                                                                                              \
+        2, SYN_AGENTS_MAX, 0, 0, SYN_GOAL_ASKER, -1, 0.99f, 0.5f, 0.1f, 0.05f, 20, 10, -10, 5      \
+    }
 
 typedef struct syn_env {
     int32_t task, agents, turn, turns_max;
@@ -70,15 +74,16 @@ typedef struct syn_env {
     float episode_return; /* without potential and discount */
     int8_t goal, stratum, done, success;
     uint32_t gold, present, claims;
-    uint32_t changed;                             /* agents whose memory changed in the last turn */
-    uint32_t memory[SYN_AGENTS_MAX];              /* pieces read or received */
-    uint32_t own[SYN_AGENTS_MAX];                 /* pieces dealt, read or not */
+    uint32_t
+        changed; /* agents to look at again: memory or what they sent changed in the last turn */
+    uint32_t memory[SYN_AGENTS_MAX];               /* pieces read or received */
+    uint32_t own[SYN_AGENTS_MAX];                  /* pieces dealt, read or not */
     uint32_t sent[SYN_AGENTS_MAX][SYN_AGENTS_MAX]; /* [from][to] */
-    uint8_t count[SYN_AGENTS_MAX];                /* items in memory */
-    uint8_t item[SYN_AGENTS_MAX][SYN_ROWS_MAX];   /* rows in order of arrival */
-    uint8_t giver[SYN_AGENTS_MAX][SYN_ROWS_MAX];  /* by row: who sent it; the agent itself if own */
+    uint8_t count[SYN_AGENTS_MAX];                 /* items in memory */
+    uint8_t item[SYN_AGENTS_MAX][SYN_ROWS_MAX];    /* rows in order of arrival */
+    uint8_t giver[SYN_AGENTS_MAX][SYN_ROWS_MAX]; /* by row: who sent it; the agent itself if own */
     uint8_t arrived[SYN_AGENTS_MAX][SYN_ROWS_MAX]; /* by row: the turn it came in */
-    syn_action last;                              /* SYN_NO_ACTION after a reset */
+    syn_action last;                               /* SYN_NO_ACTION after a reset */
 } syn_env;
 
 SYN_HD int syn_popcount(uint32_t x)
@@ -109,10 +114,14 @@ SYN_HD int syn_action_index(int kind, int from, int to)
     case SYN_SEND:
     case SYN_REQUEST:
         return (kind == SYN_REQUEST ? pairs : 0) + from * (n - 1) + to - (to > from ? 1 : 0);
-    case SYN_BROADCAST: return 2 * pairs + from;
-    case SYN_ALONE: return 2 * pairs + n + from;
-    case SYN_ANSWER: return 2 * pairs + 2 * n;
-    default: return 2 * pairs + 2 * n + 1;
+    case SYN_BROADCAST:
+        return 2 * pairs + from;
+    case SYN_ALONE:
+        return 2 * pairs + n + from;
+    case SYN_ANSWER:
+        return 2 * pairs + 2 * n;
+    default:
+        return 2 * pairs + 2 * n + 1;
     }
 }
 
@@ -164,17 +173,21 @@ SYN_HD int syn_unread_row(const syn_env *e, int agent, uint32_t unread)
     return syn_lowest(unread);
 }
 
-/* The row that a move would carry, or -1 when it is not legal. rank: (SYN_AGENTS_MAX, SYN_ROWS_MAX),
- * row i = worth of each piece by what agent i knows. On SEND and BROADCAST the sender judges; on
- * REQUEST the replier judges by what the requester knows. */
+/* The row that a move would carry, or -1 when it is not legal. rank: (SYN_AGENTS_MAX,
+ * SYN_ROWS_MAX), row i = worth of each piece by what agent i knows. On SEND and BROADCAST the
+ * sender judges; on REQUEST the replier judges by what the requester knows. */
 SYN_HD int syn_env_piece(const syn_env *e, int kind, int from, int to, const float *rank)
 {
     uint32_t rows = 0;
     int judge = from;
     if (from >= e->agents || to >= e->agents) return -1;
     switch (kind) {
-    case SYN_SEND: rows = syn_env_unsent(e, from, to); break;
-    case SYN_REQUEST: rows = syn_env_unsent(e, to, from) & ~e->memory[from]; break;
+    case SYN_SEND:
+        rows = syn_env_unsent(e, from, to);
+        break;
+    case SYN_REQUEST:
+        rows = syn_env_unsent(e, to, from) & ~e->memory[from];
+        break;
     case SYN_BROADCAST:
         for (int j = 0; j < e->agents; j++) {
             if (j != from) rows |= syn_env_unsent(e, from, j);
@@ -184,7 +197,8 @@ SYN_HD int syn_env_piece(const syn_env *e, int kind, int from, int to, const flo
         uint32_t unread = e->own[from] & ~e->memory[from];
         return unread ? syn_unread_row(e, from, unread) : -1;
     }
-    default: return -1;
+    default:
+        return -1;
     }
     return rows ? syn_best_row(rows, rank + judge * SYN_ROWS_MAX) : -1;
 }
@@ -238,7 +252,8 @@ SYN_HD int syn_rng_row(syn_rng *rng, uint32_t rows)
 }
 
 /* Multinomial sizes of K pieces over n agents, the first with asker_min to asker_max. */
-SYN_HD void syn_env_draw_sizes(syn_rng *rng, int pieces, int n, int asker_min, int asker_max, int *size)
+SYN_HD void syn_env_draw_sizes(syn_rng *rng, int pieces, int n, int asker_min, int asker_max,
+                               int *size)
 {
     for (int attempt = 0; attempt < 64; attempt++) {
         for (int i = 0; i < n; i++) size[i] = 0;
@@ -266,10 +281,11 @@ SYN_HD void syn_rng_shuffle(syn_rng *rng, uint8_t *x, int n)
     }
 }
 
-/* Orders the present rows in deal[]: shuffled, then gold moved so that the stratum holds for the first
- * `s0` of them, which the asker gets. Within an agent's part every order is as likely as any other. */
-SYN_HD int syn_env_deal(syn_rng *rng, uint32_t present, uint32_t gold, int stratum, int goal, int s0,
-                        uint8_t *deal)
+/* Orders the present rows in deal[]: shuffled, then gold moved so that the stratum holds for the
+ * first `s0` of them, which the asker gets. Within an agent's part every order is as likely as any
+ * other. */
+SYN_HD int syn_env_deal(syn_rng *rng, uint32_t present, uint32_t gold, int stratum, int goal,
+                        int s0, uint8_t *deal)
 {
     int k = 0;
     for (uint32_t rows = present; rows; rows &= rows - 1) deal[k++] = (uint8_t)syn_lowest(rows);
@@ -281,7 +297,8 @@ SYN_HD int syn_env_deal(syn_rng *rng, uint32_t present, uint32_t gold, int strat
         if (goal == SYN_GOAL_CONSENSUS || stratum == 2 || (stratum == 1 && !sufficient)) return k;
         if (stratum == 0) break;
     }
-    if (stratum == 0) { /* each gold piece changes places with one of the asker's that is not gold */
+    if (stratum ==
+        0) { /* each gold piece changes places with one of the asker's that is not gold */
         for (int i = s0, a = 0; i < k; i++) {
             if (!(gold >> deal[i] & 1)) continue;
             while (gold >> deal[a] & 1) a++;
@@ -302,9 +319,10 @@ SYN_HD int syn_env_deal(syn_rng *rng, uint32_t present, uint32_t gold, int strat
     return k;
 }
 
-/* Starts the episode numbered `episode` on task `task`: a pure function of (seed, episode, task). */
-SYN_HD void syn_env_reset(syn_env *e, const syn_env_config *cfg, int task, const syn_task_info *info,
-                          uint64_t seed, uint64_t episode)
+/* Starts the episode numbered `episode` on task `task`: a pure function of (seed, episode, task).
+ */
+SYN_HD void syn_env_reset(syn_env *e, const syn_env_config *cfg, int task,
+                          const syn_task_info *info, uint64_t seed, uint64_t episode)
 {
     syn_rng rng = syn_rng_make(seed, ((uint64_t)SYN_STREAM_EPISODE << 32) + episode);
     memset(e, 0, sizeof *e);
@@ -387,6 +405,7 @@ SYN_HD float syn_env_move(syn_env *e, const syn_env_config *cfg, const syn_actio
         deliveries = 1;
         syn_env_receive(e, to, a->piece, from);
         e->sent[from][to] |= 1u << a->piece;
+        e->changed |= 1u << from;
     } else if (a->kind == SYN_BROADCAST) {
         messages = 1;
         for (int j = 0; j < e->agents; j++) {
@@ -395,6 +414,7 @@ SYN_HD float syn_env_move(syn_env *e, const syn_env_config *cfg, const syn_actio
             e->sent[a->from][j] |= 1u << a->piece;
             deliveries++;
         }
+        e->changed |= 1u << a->from;
     } else if (a->kind == SYN_ALONE) {
         syn_env_receive(e, a->from, a->piece, a->from);
     }
@@ -403,8 +423,8 @@ SYN_HD float syn_env_move(syn_env *e, const syn_env_config *cfg, const syn_actio
     return cfg->message_cost * (float)messages + cfg->delivery_cost * (float)deliveries;
 }
 
-/* One turn with the action of flat index `index`, which must be legal (an illegal one counts as a lost
- * turn). Returns the shaped reward; sets done, success and changed. */
+/* One turn with the action of flat index `index`, which must be legal (an illegal one counts as a
+ * lost turn). Returns the shaped reward; sets done, success and changed. */
 SYN_HD float syn_env_step(syn_env *e, const syn_env_config *cfg, int index, const float *rank)
 {
     syn_action a = syn_action_of(index);

@@ -8,7 +8,7 @@ enum { R = SYN_ROWS_MAX };
 static inline real max_product(const real *row, const real *weight)
 {
     real best = 0;
-    #pragma omp simd reduction(max : best)
+#pragma omp simd reduction(max : best)
     for (int o = 0; o < R; o++) {
         real x = row[o] * weight[o];
         best = x > best ? x : best;
@@ -19,7 +19,7 @@ static inline real max_product(const real *row, const real *weight)
 static inline real sum_product(const real *row, const real *weight)
 {
     real sum = 0;
-    #pragma omp simd reduction(+ : sum)
+#pragma omp simd reduction(+ : sum)
     for (int o = 0; o < R; o++) sum += row[o] * weight[o];
     return sum;
 }
@@ -98,13 +98,13 @@ static void piece_features(const view *v, int p, const real *quest, const real *
     f[25] = (real)log(1.0 + v->count) / 3;
 }
 
-syn_status syn_view_features_by(syn_ctx *ctx, int64_t n, const int32_t *task, const uint32_t *view_mask,
-                                const uint32_t *rows, const real *quest, const real *pair, const real *worth,
-                                real *out)
+syn_status syn_view_features_by(syn_ctx *ctx, int64_t n, const int32_t *task,
+                                const uint32_t *view_mask, const uint32_t *rows, const real *quest,
+                                const real *pair, const real *worth, real *out)
 {
     SYN_REQUIRE(n >= 0 && task && view_mask && rows && quest && pair && out,
                 "view features: a buffer is missing");
-    #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > 16)
+#pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > 16)
     for (int64_t i = 0; i < n; i++) {
         const real *q = quest + (int64_t)task[i] * SYN_TASK_QUEST;
         const real *pr = pair + (int64_t)task[i] * SYN_TASK_PAIR;
@@ -118,8 +118,9 @@ syn_status syn_view_features_by(syn_ctx *ctx, int64_t n, const int32_t *task, co
     return SYN_OK;
 }
 
-syn_status syn_view_features(syn_ctx *ctx, int64_t n, const int32_t *task, const uint32_t *view_mask,
-                             const uint32_t *rows, const real *quest, const real *pair, real *out)
+syn_status syn_view_features(syn_ctx *ctx, int64_t n, const int32_t *task,
+                             const uint32_t *view_mask, const uint32_t *rows, const real *quest,
+                             const real *pair, real *out)
 {
     return syn_view_features_by(ctx, n, task, view_mask, rows, quest, pair, NULL, out);
 }

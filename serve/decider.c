@@ -27,6 +27,8 @@ const char *syn_decider_default(char *path, size_t bytes)
 
 void syn_decider_close(syn_decider *decider)
 {
-    if (decider->policy && strcmp(decider->policy, "trained") == 0) syn_decider_model_free(decider);
-    else syn_decider_rule_free(decider);
+    if (decider->policy && strcmp(decider->policy, "trained") == 0)
+        syn_decider_model_free(decider);
+    else
+        syn_decider_rule_free(decider);
 }

@@ -5,8 +5,8 @@
 
 #include "engine/syncog.h"
 
-/* The networks see at most SYN_ROWS_MAX rows, a live team holds up to 64 items: all pieces are rows, and the
- * newest claims fill what is left. */
+/* The networks see at most SYN_ROWS_MAX rows, a live team holds up to 64 items: all pieces are
+ * rows, and the newest claims fill what is left. */
 typedef struct state {
     syn_engine *engine;
     syn_session *session;
@@ -26,7 +26,8 @@ static int choose_rows(state *s, const syn_team *team)
     while (rows < SYN_ROWS_MAX) {
         int newest = -1;
         for (int k = team->piece_count; k < team->item_count; k++) {
-            if (taken[k] || (newest >= 0 && team->items[k].serial < team->items[newest].serial)) continue;
+            if (taken[k] || (newest >= 0 && team->items[k].serial < team->items[newest].serial))
+                continue;
             newest = k;
         }
         if (newest < 0) break;
@@ -48,13 +49,15 @@ static syn_status follow_rows(state *s, const syn_team *team)
     const int rows = choose_rows(s, team);
     for (int r = 0; r < rows; r++) {
         const syn_team_item *item = &team->items[s->slot[r]];
-        /* What is longer than any real title or paragraph is no words: the networks see an empty one. */
+        /* What is longer than any real title or paragraph is no words: the networks see an empty
+         * one. */
         const bool title = strlen(item->title) <= SYN_TITLE_BYTES_MAX;
         const bool text = strlen(item->text) <= SYN_DOCUMENT_BYTES_MAX;
         piece[r] = (syn_document){title ? item->title : "", text ? item->text : "", item->claim};
         serial[r] = item->serial;
     }
-    const bool same = s->session && rows == s->rows && memcmp(serial, s->serial, sizeof *serial * (size_t)rows) == 0;
+    const bool same = s->session && rows == s->rows &&
+                      memcmp(serial, s->serial, sizeof *serial * (size_t)rows) == 0;
     s->rows = rows;
     memcpy(s->serial, serial, sizeof *serial * (size_t)rows);
     if (rows == 0 || (same && !begins)) return SYN_OK;
@@ -79,7 +82,8 @@ static void fill_memory(const state *s, const syn_team *team, int i, syn_env *e)
         int next = -1;
         for (uint32_t rest = left; rest; rest &= rest - 1) {
             int r = syn_lowest(rest);
-            if (next < 0 || team->got_turn[i][s->slot[r]] < team->got_turn[i][s->slot[next]]) next = r;
+            if (next < 0 || team->got_turn[i][s->slot[r]] < team->got_turn[i][s->slot[next]])
+                next = r;
         }
         left &= ~(1u << next);
         e->turn = team->got_turn[i][s->slot[next]];
@@ -115,7 +119,8 @@ static void fill_env(state *s, const syn_team *team)
         fill_memory(s, team, i, e);
         e->present |= e->memory[i] | e->own[i];
     }
-    for (int r = 0; r < s->rows && r < SYN_ROWS_MAX; r++) e->claims |= (uint32_t)team->items[s->slot[r]].claim << r;
+    for (int r = 0; r < s->rows && r < SYN_ROWS_MAX; r++)
+        e->claims |= (uint32_t)team->items[s->slot[r]].claim << r;
     e->claims &= e->present;
     for (int t = 0; t < team->turn_count; t++) {
         const syn_action_kind kind = team->turns[t].kind;
@@ -144,21 +149,25 @@ static syn_status observe(void *user, const syn_team *team, syn_team_gaps *out)
     return SYN_OK;
 }
 
-static syn_status decide(void *user, const syn_team *team, const syn_team_gaps *seen, syn_decision *out)
+static syn_status decide(void *user, const syn_team *team, const syn_team_gaps *seen,
+                         syn_decision *out)
 {
     state *s = user;
     syn_action a;
     uint8_t mask[SYN_ACTIONS_MAX];
     (void)seen;
-    *out = (syn_decision){.kind = SYN_NO_ACTION, .from = -1, .to = -1, .item = -1, .probability = 1};
+    *out =
+        (syn_decision){.kind = SYN_NO_ACTION, .from = -1, .to = -1, .item = -1, .probability = 1};
     if (s->rows == 0) return SYN_OK;
     /* ANSWER and ABSTAIN may be wanted before they are allowed: then nothing is worth a message. */
-    const int answer = syn_action_index(SYN_ANSWER, 0, 0), abstain = syn_action_index(SYN_ABSTAIN, 0, 0);
+    const int answer = syn_action_index(SYN_ANSWER, 0, 0),
+              abstain = syn_action_index(SYN_ABSTAIN, 0, 0);
     memcpy(mask, team->legal, sizeof mask);
     mask[answer] = 1;
     mask[abstain] = team->piece_count > 0;
     SYN_RETURN_IF(syn_session_decide(s->session, &s->env, mask, true, &a, &out->probability, NULL));
-    if ((a.kind == SYN_ANSWER && !team->legal[answer]) || (a.kind == SYN_ABSTAIN && !team->legal[abstain])) {
+    if ((a.kind == SYN_ANSWER && !team->legal[answer]) ||
+        (a.kind == SYN_ABSTAIN && !team->legal[abstain])) {
         return SYN_OK;
     }
     out->kind = (syn_action_kind)a.kind;
@@ -177,7 +186,8 @@ syn_status syn_decider_model(const char *dir, syn_decider *out)
     SYN_TRY(syn_engine_open(dir, NULL, &s->engine));
     SYN_TRY(syn_engine_describe(s->engine, &info));
     if (!info.decides) {
-        st = syn_fail(SYN_ERR_UNSUPPORTED, "checkpoint %s: holds no trained policy; run 'syncog train' first", dir);
+        st = syn_fail(SYN_ERR_UNSUPPORTED,
+                      "checkpoint %s: holds no trained policy; run 'syncog train' first", dir);
         goto done;
     }
     *out = (syn_decider){observe, decide, s, "trained", false};

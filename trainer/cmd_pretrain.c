@@ -22,26 +22,32 @@ typedef struct pretrain_options {
 #define FIELD(name) offsetof(pretrain_options, name)
 static const syn_option options[] = {
     SYN_RUN_OPTIONS,
-    {"component", SYN_OPTION_CHOICE, FIELD(component), "all", 0, 0, "state_encoder|ckm|gap_detector|all",
+    {"component", SYN_OPTION_CHOICE, FIELD(component), "all", 0, 0,
+     "state_encoder|ckm|gap_detector|all",
      "What to fit; ckm and gap_detector are fitted together, after the ranker.", NULL},
     {"out", SYN_OPTION_TEXT, FIELD(out), NULL, 0, 0, "DIR", "The checkpoint to be written.", NULL},
     {"init", SYN_OPTION_TEXT, FIELD(init), NULL, 0, 0, "DIR",
      "Begin with this checkpoint (needed by --component state_encoder).", NULL},
     {"cross-fit", SYN_OPTION_INT, FIELD(cross_fit), "4", 0, SYN_MODEL_PARTS_MAX, "F",
-     "Fit F more on all but one fold each: the policy then trains on records that its judges have not seen.",
+     "Fit F more on all but one fold each: the policy then trains on records that its judges have "
+     "not seen.",
      NULL},
     {"title-disjoint", SYN_OPTION_BOOL, offsetof(syn_run_config, title_disjoint), NULL, 0, 0, NULL,
      "Leave out training records that share a title with the test fold.", NULL},
-    {"ranker-steps", SYN_OPTION_INT, FIELD(ranker_steps), "600", 1, 1e7, "N", "Optimiser steps of the ranker.", NULL},
+    {"ranker-steps", SYN_OPTION_INT, FIELD(ranker_steps), "600", 1, 1e7, "N",
+     "Optimiser steps of the ranker.", NULL},
     {"gap-steps", SYN_OPTION_INT, FIELD(gap_steps), "900", 1, 1e7, "N",
-     "Optimiser steps of CKM and gap detector; the best of 15 checks on held-out records is kept.", NULL},
-    {"state-steps", SYN_OPTION_INT, FIELD(state_steps), "150", 1, 1e7, "N", "Optimiser steps of the state encoder.",
+     "Optimiser steps of CKM and gap detector; the best of 15 checks on held-out records is kept.",
      NULL},
+    {"state-steps", SYN_OPTION_INT, FIELD(state_steps), "150", 1, 1e7, "N",
+     "Optimiser steps of the state encoder.", NULL},
     {"batch", SYN_OPTION_INT, FIELD(batch), "64", 1, 4096, "N", "Episodes in a step.", NULL},
-    {"dropout", SYN_OPTION_REAL, FIELD(dropout), "0.2", 0, 0.9, "P", "Share of hidden units dropped in training.", NULL},
-    {"learning-rate", SYN_OPTION_REAL, FIELD(learning_rate), "7e-4", 1e-8, 1, "R", "Peak rate of CKM and gap detector.",
-     "LEARNING_RATE"},
-    {"weight-decay", SYN_OPTION_REAL, FIELD(weight_decay), "0.02", 0, 1, "W", "AdamW's decoupled decay.", NULL},
+    {"dropout", SYN_OPTION_REAL, FIELD(dropout), "0.2", 0, 0.9, "P",
+     "Share of hidden units dropped in training.", NULL},
+    {"learning-rate", SYN_OPTION_REAL, FIELD(learning_rate), "7e-4", 1e-8, 1, "R",
+     "Peak rate of CKM and gap detector.", "LEARNING_RATE"},
+    {"weight-decay", SYN_OPTION_REAL, FIELD(weight_decay), "0.02", 0, 1, "W",
+     "AdamW's decoupled decay.", NULL},
     {"leak-test", SYN_OPTION_BOOL, FIELD(leak_test), "true", 0, 0, NULL,
      "Also fit one to shuffled labels: eval shows that it knows nothing.", NULL},
     {"central", SYN_OPTION_BOOL, FIELD(central), "true", 0, 0, NULL,
@@ -52,12 +58,15 @@ static const syn_command command = {
     "pretrain",
     "fits the networks that judge evidence (phase 1, supervised)",
     NULL,
-    "The order is: ranker (is this piece supporting?), then CKM and gap detector (does an agent lack something, "
-    "and who holds it?), then the state encoder. 15 % of the records, chosen by a hash of their id, are kept out "
+    "The order is: ranker (is this piece supporting?), then CKM and gap detector (does an agent "
+    "lack something, "
+    "and who holds it?), then the state encoder. 15 % of the records, chosen by a hash of their "
+    "id, are kept out "
     "for early stopping and calibration.\n\n"
     "Examples:\n"
     "  syncog pretrain --data train.h5 --component all --out runs/pre\n"
-    "  syncog pretrain --data a.h5 --data b.h5 --folds 5 --fold 0 --out runs/fold0   (tests on fold 0)",
+    "  syncog pretrain --data a.h5 --data b.h5 --folds 5 --fold 0 --out runs/fold0   (tests on "
+    "fold 0)",
     options,
     sizeof options / sizeof *options,
 };
@@ -76,24 +85,30 @@ static syn_pretrain_config pretrain_config(const pretrain_options *o)
     return c;
 }
 
-static syn_status fit_perception(syn_run *s, const pretrain_options *o, const syn_corpus *corpus, syn_model *m)
+static syn_status fit_perception(syn_run *s, const pretrain_options *o, const syn_corpus *corpus,
+                                 syn_model *m)
 {
     const syn_pretrain_config c = pretrain_config(o);
     syn_pretrain_result r;
     m->central = o->central;
-    SYN_RETURN_IF(syn_crossfit_run(&s->ctx, &c, &s->data, corpus, (int)o->cross_fit, o->leak_test, m, &r));
-    printf("pretrained on %lld records in %.1f s; on those held out: ranker AUROC %.3f, gap AUROC %.3f, balanced "
+    SYN_RETURN_IF(
+        syn_crossfit_run(&s->ctx, &c, &s->data, corpus, (int)o->cross_fit, o->leak_test, m, &r));
+    printf("pretrained on %lld records in %.1f s; on those held out: ranker AUROC %.3f, gap AUROC "
+           "%.3f, balanced "
            "accuracy %.3f, ECE %.3f, link AUROC %.3f\n",
-           (long long)corpus->records, r.seconds, r.ranker_auroc, r.gap_auroc, r.gap_balanced_accuracy, r.gap_ece,
-           r.link_auroc);
+           (long long)corpus->records, r.seconds, r.ranker_auroc, r.gap_auroc,
+           r.gap_balanced_accuracy, r.gap_ece, r.link_auroc);
     return SYN_OK;
 }
 
-static syn_status fit_state(syn_run *s, const pretrain_options *o, const syn_corpus *corpus, syn_model *m)
+static syn_status fit_state(syn_run *s, const pretrain_options *o, const syn_corpus *corpus,
+                            syn_model *m)
 {
     syn_state_result r;
     int32_t *all = malloc(sizeof *all * (size_t)corpus->records);
-    if (!all) return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records", (long long)corpus->records);
+    if (!all)
+        return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records",
+                        (long long)corpus->records);
     for (int64_t k = 0; k < corpus->records; k++) all[k] = (int32_t)k;
     syn_status st = syn_pretrain_state(&s->ctx, m, corpus, all, corpus->records, o->state_steps,
                                        (uint64_t)o->run.seed, &r);
@@ -107,11 +122,12 @@ static syn_status fit_state(syn_run *s, const pretrain_options *o, const syn_cor
 
 static char *config_text(const pretrain_options *o)
 {
-    json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "phase", "pretrain", "component",
-                          o->component, "seed", (json_int_t)o->run.seed, "pieces", (json_int_t)o->run.pieces,
-                          "cross_fit", (json_int_t)o->cross_fit, "ranker_steps", (json_int_t)o->ranker_steps,
-                          "gap_steps", (json_int_t)o->gap_steps, "batch", (json_int_t)o->batch, "dropout",
-                          o->dropout, "learning_rate", o->learning_rate);
+    json_t *j =
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "phase", "pretrain",
+                  "component", o->component, "seed", (json_int_t)o->run.seed, "pieces",
+                  (json_int_t)o->run.pieces, "cross_fit", (json_int_t)o->cross_fit, "ranker_steps",
+                  (json_int_t)o->ranker_steps, "gap_steps", (json_int_t)o->gap_steps, "batch",
+                  (json_int_t)o->batch, "dropout", o->dropout, "learning_rate", o->learning_rate);
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     json_decref(j);
     return text;
@@ -130,24 +146,28 @@ static syn_status run(int argc, char **argv)
     if (!o.out) return syn_fail(SYN_ERR_USAGE, "pretrain: --out is missing");
     const bool state_only = strcmp(o.component, "state_encoder") == 0;
     if (state_only && !o.init) {
-        return syn_fail(SYN_ERR_USAGE, "pretrain: --component state_encoder needs --init DIR with a trained ckm");
+        return syn_fail(SYN_ERR_USAGE,
+                        "pretrain: --component state_encoder needs --init DIR with a trained ckm");
     }
     if (o.cross_fit == 1) {
-        return syn_fail(SYN_ERR_USAGE, "pretrain: --cross-fit is 1; it is 0 (none) or 2 to %d", SYN_MODEL_PARTS_MAX);
+        return syn_fail(SYN_ERR_USAGE, "pretrain: --cross-fit is 1; it is 0 (none) or 2 to %d",
+                        SYN_MODEL_PARTS_MAX);
     }
     SYN_TRY(syn_run_open(&s, &o.run, true));
     SYN_TRY(syn_run_out(&s, o.out));
     if (o.init) {
         SYN_TRY(syn_model_load(&s.ctx, o.init, &m, NULL, NULL));
         if (state_only && !m.has_perception) {
-            st = syn_fail(SYN_ERR_FORMAT, "%s: holds no ckm, which the state encoder is trained on", o.init);
+            st = syn_fail(SYN_ERR_FORMAT, "%s: holds no ckm, which the state encoder is trained on",
+                          o.init);
             goto done;
         }
     } else {
         SYN_TRY(syn_model_init(&s.ctx, &m, 1));
         SYN_TRY(syn_corpus_idf(&s.data, s.use, m.idf));
     }
-    st = syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.run.pieces);
+    st =
+        syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.run.pieces);
     SYN_TRY(syn_run_about_data(st, &o.run));
     if (!state_only) {
         for (int k = 0; k < m.parts; k++) syn_perception_free(&s.ctx, &m.part[k]);
@@ -169,4 +189,7 @@ done:
     return st;
 }
 
-int syn_cmd_pretrain(int argc, char **argv) { return syn_exit_code(run(argc, argv)); }
+int syn_cmd_pretrain(int argc, char **argv)
+{
+    return syn_exit_code(run(argc, argv));
+}

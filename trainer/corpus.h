@@ -1,7 +1,8 @@
 /* Records of a dataset as prepared tasks: foreign pieces found, rows filled, features built.
  *
- * Every record becomes two tasks: 2r with titles, 2r + 1 without. Foreign pieces come from other records
- * of the same corpus (other id, question and title), nearest to the question by tf-idf cosine. */
+ * Every record becomes two tasks: 2r with titles, 2r + 1 without. Foreign pieces come from other
+ * records of the same corpus (other id, question and title), nearest to the question by tf-idf
+ * cosine. */
 #ifndef SYN_TRAINER_CORPUS_H
 #define SYN_TRAINER_CORPUS_H
 
@@ -14,24 +15,26 @@ typedef struct syn_corpus {
     syn_tasks tasks; /* (2 * records) */
 } syn_corpus;
 
-/* The training corpus's idf from the pieces of the records marked in use[ds->record_count] (NULL: all); idf is
- * overwritten. Errors: SYN_ERR_MEMORY. */
+/* The training corpus's idf from the pieces of the records marked in use[ds->record_count] (NULL:
+ * all); idf is overwritten. Errors: SYN_ERR_MEMORY. */
 SYN_WARN_UNUSED syn_status syn_corpus_idf(const syn_dataset *ds, const uint8_t *use, syn_idf *idf);
 
-/* Tasks of the records marked in use[ds->record_count], foreign pieces from those marked in pool (NULL:
- * all). pieces: each record is filled to that many (at most 28) with hard distractors; 0: as it is. Records that
- * are not answerable, or without gold or distractors, are left out. c is initialised here and empty on an error.
- * The same for any number of threads. Errors: SYN_ERR_INVALID (pieces), SYN_ERR_FORMAT (fewer than two usable
- * records, or a record for which the others have too few pieces), SYN_ERR_MEMORY. */
+/* Tasks of the records marked in use[ds->record_count], foreign pieces from those marked in pool
+ * (NULL: all). pieces: each record is filled to that many (at most 28) with hard distractors; 0: as
+ * it is. Records that are not answerable, or without gold or distractors, are left out. c is
+ * initialised here and empty on an error. The same for any number of threads. Errors:
+ * SYN_ERR_INVALID (pieces), SYN_ERR_FORMAT (fewer than two usable records, or a record for which
+ * the others have too few pieces), SYN_ERR_MEMORY. */
 SYN_WARN_UNUSED syn_status syn_corpus_build(syn_ctx *ctx, syn_corpus *c, const syn_dataset *ds,
-                                            const uint8_t *use, const uint8_t *pool, const syn_idf *idf,
-                                            const real *table, int pieces);
+                                            const uint8_t *use, const uint8_t *pool,
+                                            const syn_idf *idf, const real *table, int pieces);
 void syn_corpus_free(syn_ctx *ctx, syn_corpus *c);
 
 /* Marks for the records of fold `fold` of `folds` (inverse: of all the others); folds 0: all. */
 void syn_corpus_fold(const syn_dataset *ds, int folds, int fold, bool inverse, uint8_t *use);
 
-/* True for the share of a training record set that is kept for early stopping and calibration; by id. */
+/* True for the share of a training record set that is kept for early stopping and calibration; by
+ * id. */
 bool syn_record_held_out(const syn_record *r);
 
 #endif

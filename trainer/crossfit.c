@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-int syn_crossfit_fold(const syn_record *r, int folds) { return (int)((r->id_key >> 16) % (uint64_t)folds); }
+int syn_crossfit_fold(const syn_record *r, int folds)
+{
+    return (int)((r->id_key >> 16) % (uint64_t)folds);
+}
 
 /* What one fit is for: parts come first, then the fit on all, then the one on shuffled labels. */
 typedef struct plan {
@@ -31,9 +34,11 @@ static syn_status fit(const plan *pl, int number)
     c.quiet |= !all;
     c.shuffled_labels = number > pl->folds;
     if (c.shuffled_labels) c.gap_steps = (c.gap_steps + 2) / 3; /* there is nothing to learn */
-    syn_perception *p = part ? &pl->model->part[number] : all ? &pl->model->perception : &pl->model->shuffled;
-    syn_status st = records ? syn_pretrain_perception(&ctx, &c, pl->ds, pl->corpus, records, count, p,
-                                                      all ? pl->result : &unused)
+    syn_perception *p = part  ? &pl->model->part[number]
+                        : all ? &pl->model->perception
+                              : &pl->model->shuffled;
+    syn_status st = records ? syn_pretrain_perception(&ctx, &c, pl->ds, pl->corpus, records, count,
+                                                      p, all ? pl->result : &unused)
                             : syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records",
                                        (long long)pl->corpus->records);
     free(records);
@@ -51,12 +56,14 @@ syn_status syn_crossfit_run(syn_ctx *ctx, const syn_pretrain_config *cfg, const 
     const int fits = folds + 1 + shuffled;
     syn_status st = SYN_OK;
     char sentence[1024] = "";
-    #pragma omp parallel for schedule(dynamic, 1) num_threads(ctx->threads)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(ctx->threads)
     for (int k = 0; k < fits; k++) {
-        int number = k == 0 ? folds : k <= folds ? k - 1 : k; /* the longest first; it shows the progress */
+        int number = k == 0       ? folds
+                     : k <= folds ? k - 1
+                                  : k; /* the longest first; it shows the progress */
         syn_status s = fit(&pl, number);
         if (s == SYN_OK) continue;
-        #pragma omp critical
+#pragma omp critical
         {
             st = s; /* the sentence is that thread's; the caller's needs it */
             strncpy(sentence, syn_error_text(), sizeof sentence - 1);
@@ -80,11 +87,12 @@ int syn_crossfit_sources(const syn_model *model, const syn_dataset *ds, const sy
         for (int64_t r = 0; r < corpus->records; r++) {
             const syn_record *rec = &ds->records[corpus->record[r]];
             if (syn_record_held_out(rec)) continue;
-            if (!model->parts || syn_crossfit_fold(rec, model->parts) == k) record[at++] = (int32_t)r;
+            if (!model->parts || syn_crossfit_fold(rec, model->parts) == k)
+                record[at++] = (int32_t)r;
         }
         if (at == first) continue; /* a tiny corpus may leave a fold empty */
-        sources[used++] = (syn_ppo_source){model->parts ? &model->part[k] : &model->perception, record + first,
-                                           at - first};
+        sources[used++] = (syn_ppo_source){model->parts ? &model->part[k] : &model->perception,
+                                           record + first, at - first};
     }
     return used;
 }

@@ -17,7 +17,8 @@ static void deliver(syn_env *env, const syn_env_config *cfg, const syn_corpus *c
     int to = syn_rng_uniform(rng) < 0.5f ? 0 : (int)syn_rng_below(rng, (uint32_t)env->agents);
     bool broadcast = syn_rng_uniform(rng) < 0.1f;
     if (!broadcast && from == to) return;
-    (void)syn_env_step(env, cfg, syn_action_index(broadcast ? SYN_BROADCAST : SYN_SEND, from, to), rank);
+    (void)syn_env_step(env, cfg, syn_action_index(broadcast ? SYN_BROADCAST : SYN_SEND, from, to),
+                       rank);
 }
 
 void syn_episode_draw(syn_env *env, const syn_episode_config *cfg, const syn_corpus *corpus,

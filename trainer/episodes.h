@@ -7,22 +7,25 @@
 
 typedef struct syn_episode_config {
     syn_env_config env;
-    float consensus_share;  /* of episodes with goal consensus, else env.goal */
-    float untitled_share;   /* of episodes on the task without titles */
-    int deliveries_max;     /* random moves before the state is taken, 0..deliveries_max */
-    float opening_share;    /* of states without any */
+    float consensus_share; /* of episodes with goal consensus, else env.goal */
+    float untitled_share;  /* of episodes on the task without titles */
+    int deliveries_max;    /* random moves before the state is taken, 0..deliveries_max */
+    float opening_share;   /* of states without any */
 } syn_episode_config;
 
 extern const syn_episode_config syn_episodes_training; /* what pre-training draws */
 extern const syn_episode_config syn_episodes_opening;  /* the asker's opening state, titles kept */
 
-/* Draws the state of episode `number` over the records listed (indices into the corpus); every agent
- * counts as changed. Pure function of (seed, number). */
+/* Draws the state of episode `number` over the records listed (indices into the corpus); every
+ * agent counts as changed. Pure function of (seed, number). */
 void syn_episode_draw(syn_env *env, const syn_episode_config *cfg, const syn_corpus *corpus,
                       const int32_t *records, int64_t record_count, uint64_t seed, uint64_t number);
 
 /* Labels: agent i lacks part of S; j holds a part of S that i lacks. */
-static inline bool syn_label_gap(const syn_env *e, int i) { return (e->gold & ~e->memory[i]) != 0; }
+static inline bool syn_label_gap(const syn_env *e, int i)
+{
+    return (e->gold & ~e->memory[i]) != 0;
+}
 static inline bool syn_label_link(const syn_env *e, int i, int j)
 {
     return (e->gold & e->memory[j] & ~e->memory[i]) != 0;

@@ -25,16 +25,18 @@ static void collect(syn_measured *m, const syn_observer *o, const syn_env *env, 
     }
     for (uint32_t left = env->present; left; left &= left - 1) {
         int p = syn_lowest(left);
-        float z = o->central ? (float)o->rel[e * SYN_ROWS_MAX + p] : o->rank[e * N * SYN_ROWS_MAX + p];
+        float z =
+            o->central ? (float)o->rel[e * SYN_ROWS_MAX + p] : o->rank[e * N * SYN_ROWS_MAX + p];
         float first = o->central ? (float)o->first[e * SYN_ROWS_MAX + p] : z;
         m->first[m->ranks] = (syn_scored){first, env->gold >> p & 1, group};
         m->ranker[m->ranks++] = (syn_scored){z, env->gold >> p & 1, group};
     }
 }
 
-syn_status syn_measure(syn_ctx *ctx, const syn_perception *p, bool central, const syn_corpus *corpus,
-                       const syn_episode_config *episodes, const int32_t *records, int64_t record_count,
-                       int64_t count, uint64_t seed, syn_measured *out)
+syn_status syn_measure(syn_ctx *ctx, const syn_perception *p, bool central,
+                       const syn_corpus *corpus, const syn_episode_config *episodes,
+                       const int32_t *records, int64_t record_count, int64_t count, uint64_t seed,
+                       syn_measured *out)
 {
     syn_status st;
     syn_observer o = {0};
@@ -52,7 +54,8 @@ syn_status syn_measure(syn_ctx *ctx, const syn_perception *p, bool central, cons
     for (int64_t at = 0; at < count; at += CHUNK) {
         o.envs = count - at < CHUNK ? count - at : CHUNK;
         for (int64_t e = 0; e < o.envs; e++) {
-            syn_episode_draw(&envs[e], episodes, corpus, records, record_count, seed, (uint64_t)(at + e));
+            syn_episode_draw(&envs[e], episodes, corpus, records, record_count, seed,
+                             (uint64_t)(at + e));
         }
         SYN_TRY(syn_observe_views(ctx, &o, p, &corpus->tasks, envs));
         SYN_TRY(syn_observe_team(ctx, &o, p, envs, &corpus->tasks));

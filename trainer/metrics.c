@@ -33,7 +33,8 @@ static double probability(const syn_scored *s, const syn_calibration *c)
     return 1 / (1 + exp(-((double)s->logit / c->temperature + c->offset)));
 }
 
-double syn_balanced_accuracy(const syn_scored *s, int64_t n, const syn_calibration *c, double threshold)
+double syn_balanced_accuracy(const syn_scored *s, int64_t n, const syn_calibration *c,
+                             double threshold)
 {
     double right[2] = {0, 0}, all[2] = {0, 0};
     for (int64_t i = 0; i < n; i++) {
@@ -69,8 +70,8 @@ double syn_nll(const syn_scored *s, int64_t n, const syn_calibration *c)
     return n ? sum / (double)n : 0;
 }
 
-/* What the fit minimises: the likelihood of z' = a z + b, and a slight preference for a = 1, b = 0, which
- * keeps it finite where the labels are separable. */
+/* What the fit minimises: the likelihood of z' = a z + b, and a slight preference for a = 1, b = 0,
+ * which keeps it finite where the labels are separable. */
 static const double PRIOR = 1e-3;
 
 static double fit_loss(const syn_scored *s, int64_t n, double a, double b)
@@ -100,8 +101,8 @@ static void fit_step(const syn_scored *s, int64_t n, double a, double b, double 
     *db = -(haa * gb - hab * ga) / det;
 }
 
-/* Where the scores are overconfident the curvature at the start is next to nothing and Newton's step goes
- * far too far: it is halved until it is one forward. */
+/* Where the scores are overconfident the curvature at the start is next to nothing and Newton's
+ * step goes far too far: it is halved until it is one forward. */
 syn_calibration syn_calibration_fit(const syn_scored *s, int64_t n)
 {
     double a = 1, b = 0, loss = fit_loss(s, n, a, b);

@@ -21,7 +21,10 @@ const char *syn_policy_name(syn_policy_kind k)
     return k < SYN_POLICY_COUNT ? name[k] : "unknown";
 }
 
-static bool learned(syn_policy_kind k) { return k == SYN_POLICY_LEARNED || k == SYN_POLICY_LEARNED_NO_REQUEST; }
+static bool learned(syn_policy_kind k)
+{
+    return k == SYN_POLICY_LEARNED || k == SYN_POLICY_LEARNED_NO_REQUEST;
+}
 static bool by_ranker(syn_policy_kind k)
 {
     return learned(k) || (k >= SYN_POLICY_NEVER_RANKER && k <= SYN_POLICY_COSINE_PUSH_RANKER);
@@ -64,7 +67,8 @@ static int round_robin(const syn_env *e)
 {
     for (int k = 0; k < e->agents * e->agents; k++) {
         int i = (e->turn + k) % e->agents, j = 0;
-        if (e->goal == SYN_GOAL_CONSENSUS) j = (e->turn / e->agents + k / e->agents + i + 1) % e->agents;
+        if (e->goal == SYN_GOAL_CONSENSUS)
+            j = (e->turn / e->agents + k / e->agents + i + 1) % e->agents;
         if (i == j || !(syn_env_unsent(e, i, j) & e->own[i] & ~e->memory[j])) continue;
         return syn_action_index(SYN_SEND, i, j);
     }
@@ -95,7 +99,8 @@ static int oracle(const syn_env *e)
     if (syn_env_goal_reached(e)) return ANSWER_INDEX;
     for (int i = 0; i < e->agents; i++) {
         if (e->goal == SYN_GOAL_ASKER) {
-            if (i && (syn_env_unsent(e, i, 0) & e->gold & ~e->memory[0])) return syn_action_index(SYN_SEND, i, 0);
+            if (i && (syn_env_unsent(e, i, 0) & e->gold & ~e->memory[0]))
+                return syn_action_index(SYN_SEND, i, 0);
             continue;
         }
         uint32_t lacked = 0;
@@ -107,13 +112,13 @@ static int oracle(const syn_env *e)
     return ANSWER_INDEX;
 }
 
-/* Round robin and broadcast hand out what each agent was dealt: its own pieces go before those it got.
- * The oracle knows which gold somebody lacks. */
+/* Round robin and broadcast hand out what each agent was dealt: its own pieces go before those it
+ * got. The oracle knows which gold somebody lacks. */
 static bool raises(syn_policy_kind k)
 {
-    return k == SYN_POLICY_BROADCAST || k == SYN_POLICY_BROADCAST_RANKER || k == SYN_POLICY_ROUND_ROBIN ||
-           k == SYN_POLICY_ROUND_ROBIN_RANKER || k == SYN_POLICY_ROUND_ROBIN_AUTO_END ||
-           k == SYN_POLICY_ORACLE;
+    return k == SYN_POLICY_BROADCAST || k == SYN_POLICY_BROADCAST_RANKER ||
+           k == SYN_POLICY_ROUND_ROBIN || k == SYN_POLICY_ROUND_ROBIN_RANKER ||
+           k == SYN_POLICY_ROUND_ROBIN_AUTO_END || k == SYN_POLICY_ORACLE;
 }
 
 static void raise_rows(syn_policy_kind k, const syn_env *e, const float *rank, float *raised)
@@ -132,17 +137,24 @@ static int scripted(syn_policy_kind kind, const syn_env *e, const float *rank, s
     if (kind != SYN_POLICY_ORACLE && e->turn == e->turns_max - 1) return ANSWER_INDEX;
     switch (kind) {
     case SYN_POLICY_RANDOM:
-    case SYN_POLICY_RANDOM_RANKER: return random_legal(e, rng);
+    case SYN_POLICY_RANDOM_RANKER:
+        return random_legal(e, rng);
     case SYN_POLICY_BROADCAST:
-    case SYN_POLICY_BROADCAST_RANKER: return broadcast_all(e, rank);
+    case SYN_POLICY_BROADCAST_RANKER:
+        return broadcast_all(e, rank);
     case SYN_POLICY_ROUND_ROBIN:
-    case SYN_POLICY_ROUND_ROBIN_RANKER: return round_robin(e);
-    case SYN_POLICY_ROUND_ROBIN_AUTO_END: return syn_env_goal_reached(e) ? ANSWER_INDEX : round_robin(e);
-    case SYN_POLICY_COSINE_PUSH: return push_best(e, rank, 3 * PUSH_COSINE);
+    case SYN_POLICY_ROUND_ROBIN_RANKER:
+        return round_robin(e);
+    case SYN_POLICY_ROUND_ROBIN_AUTO_END:
+        return syn_env_goal_reached(e) ? ANSWER_INDEX : round_robin(e);
+    case SYN_POLICY_COSINE_PUSH:
+        return push_best(e, rank, 3 * PUSH_COSINE);
     case SYN_POLICY_COSINE_PUSH_RANKER:
         return push_best(e, rank, logf(PUSH_PROBABILITY / (1 - PUSH_PROBABILITY)));
-    case SYN_POLICY_ORACLE: return oracle(e);
-    default: return ANSWER_INDEX;
+    case SYN_POLICY_ORACLE:
+        return oracle(e);
+    default:
+        return ANSWER_INDEX;
     }
 }
 
@@ -153,9 +165,9 @@ typedef struct game {
     syn_policy_kind kind;
     int64_t E, next, count;
     syn_env *envs;
-    int64_t *episode;  /* (E): which one plays here, -1 when done */
+    int64_t *episode; /* (E): which one plays here, -1 when done */
     int16_t *requests, *moves;
-    float *rank;       /* (E, N, R) */
+    float *rank; /* (E, N, R) */
     syn_observer observer;
     syn_observation x;
     real *h, *c, *logit, *value, *logp;
@@ -181,8 +193,8 @@ static void game_start(game *g, int64_t e)
 {
     const syn_play *play = g->play;
     g->episode[e] = g->next < g->count ? g->next++ : -1;
-    const syn_env_source src = {play->corpus->tasks.info, play->record, play->records, play->untitled_share,
-                                play->seed};
+    const syn_env_source src = {play->corpus->tasks.info, play->record, play->records,
+                                play->untitled_share, play->seed};
     syn_env_start(&g->envs[e], &play->env, &src, (uint64_t)(g->episode[e] < 0 ? 0 : g->episode[e]));
     g->requests[e] = g->moves[e] = 0;
     if (!by_ranker(g->kind)) rank_fill(g, e);
@@ -191,11 +203,20 @@ static void game_start(game *g, int64_t e)
 static void game_finish(game *g, int64_t e)
 {
     const syn_env *env = &g->envs[e];
-    g->result[g->episode[e]] = (syn_episode_result){
-        env->task / 2, env->episode_return, (int16_t)env->messages, (int16_t)env->deliveries,
-        (int16_t)env->turn, (int16_t)env->agents, g->requests[e], g->moves[e], (uint8_t)env->success,
-        env->stratum != 2, env->last.kind == SYN_ABSTAIN,
-        env->last.kind == SYN_ABSTAIN || env->last.kind == SYN_ANSWER, (uint8_t)env->stratum};
+    g->result[g->episode[e]] =
+        (syn_episode_result){env->task / 2,
+                             env->episode_return,
+                             (int16_t)env->messages,
+                             (int16_t)env->deliveries,
+                             (int16_t)env->turn,
+                             (int16_t)env->agents,
+                             g->requests[e],
+                             g->moves[e],
+                             (uint8_t)env->success,
+                             env->stratum != 2,
+                             env->last.kind == SYN_ABSTAIN,
+                             env->last.kind == SYN_ABSTAIN || env->last.kind == SYN_ANSWER,
+                             (uint8_t)env->stratum};
 }
 
 static void trace_gaps(game *g)
@@ -203,8 +224,8 @@ static void trace_gaps(game *g)
     for (int64_t e = 0; g->trace && e < g->E; e++) {
         if (g->episode[e] < 0 || g->trace->count >= g->trace->max) continue;
         const syn_env *env = &g->envs[e];
-        g->trace->gap[g->trace->count++] = (syn_scored){(float)g->observer.gap_logit[e * N],
-                                                        syn_label_gap(env, 0), env->task / 2};
+        g->trace->gap[g->trace->count++] =
+            (syn_scored){(float)g->observer.gap_logit[e * N], syn_label_gap(env, 0), env->task / 2};
     }
 }
 
@@ -217,14 +238,14 @@ static syn_status learned_actions(game *g)
         const int first = syn_action_index(SYN_REQUEST, 0, 1), pairs = N * (N - 1);
         for (int64_t e = 0; e < g->E; e++) memset(g->x.mask + e * A + first, 0, (size_t)pairs);
     }
-    SYN_RETURN_IF(syn_control_forward(ctx, play->control, 1, g->E, &g->x, g->h, g->c, NULL, g->logit, g->value,
-                                      g->h, g->c));
+    SYN_RETURN_IF(syn_control_forward(ctx, play->control, 1, g->E, &g->x, g->h, g->c, NULL,
+                                      g->logit, g->value, g->h, g->c));
     for (int64_t e = 0; e < g->E; e++) {
         g->logit[e * A + ANSWER_INDEX] += (real)play->stop_bias;
         g->counter[e] = ((uint64_t)(g->episode[e] + 1) << 16) + (uint64_t)g->envs[e].turn;
     }
-    return syn_policy_sample(ctx, g->E, A, g->logit, g->x.mask, !play->sample, play->seed, g->counter, g->action,
-                             g->logp, NULL, NULL);
+    return syn_policy_sample(ctx, g->E, A, g->logit, g->x.mask, !play->sample, play->seed,
+                             g->counter, g->action, g->logp, NULL, NULL);
 }
 
 static syn_status game_turn(game *g)
@@ -232,11 +253,12 @@ static syn_status game_turn(game *g)
     const syn_play *play = g->play;
     const float *rank = by_ranker(g->kind) ? g->observer.rank : g->rank;
     if (learned(g->kind)) {
-        SYN_RETURN_IF(syn_observe_turn(play->ctx, &g->observer, play->perception, &play->corpus->tasks, g->envs,
-                                       &g->x));
+        SYN_RETURN_IF(syn_observe_turn(play->ctx, &g->observer, play->perception,
+                                       &play->corpus->tasks, g->envs, &g->x));
         SYN_RETURN_IF(learned_actions(g));
     } else if (by_ranker(g->kind)) {
-        SYN_RETURN_IF(syn_observe_views(play->ctx, &g->observer, play->perception, &play->corpus->tasks, g->envs));
+        SYN_RETURN_IF(syn_observe_views(play->ctx, &g->observer, play->perception,
+                                        &play->corpus->tasks, g->envs));
     }
     float raised[N * R];
     for (int64_t e = 0; e < g->E; e++) {
@@ -251,8 +273,9 @@ static syn_status game_turn(game *g)
             worth = raised;
         }
         if (!learned(g->kind)) {
-            syn_rng rng = syn_rng_make(play->seed, ((uint64_t)SYN_STREAM_EVAL << 40) +
-                                                       ((uint64_t)g->episode[e] << 8) + (uint64_t)env->turn);
+            syn_rng rng =
+                syn_rng_make(play->seed, ((uint64_t)SYN_STREAM_EVAL << 40) +
+                                             ((uint64_t)g->episode[e] << 8) + (uint64_t)env->turn);
             g->action[e] = scripted(g->kind, env, worth, &rng);
         }
         const syn_action a = syn_action_of(g->action[e]);
@@ -282,8 +305,8 @@ static syn_status game_alloc(game *g)
     g->logit = calloc(E * A, sizeof(real));
     g->value = calloc(E, sizeof(real));
     g->logp = calloc(E, sizeof(real));
-    if (!g->envs || !g->episode || !g->requests || !g->moves || !g->rank || !g->action || !g->counter ||
-        !g->h || !g->c || !g->logit || !g->value || !g->logp) {
+    if (!g->envs || !g->episode || !g->requests || !g->moves || !g->rank || !g->action ||
+        !g->counter || !g->h || !g->c || !g->logit || !g->value || !g->logp) {
         return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld environments", (long long)g->E);
     }
     if (!by_ranker(g->kind)) return SYN_OK;
@@ -293,8 +316,8 @@ static syn_status game_alloc(game *g)
 
 static void game_free(game *g)
 {
-    void *all[] = {g->envs, g->episode, g->requests, g->moves, g->rank, g->action, g->counter,
-                   g->h,    g->c,       g->logit,    g->value, g->logp};
+    void *all[] = {g->envs,    g->episode, g->requests, g->moves, g->rank,  g->action,
+                   g->counter, g->h,       g->c,        g->logit, g->value, g->logp};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     syn_observer_free(g->play->ctx, &g->observer);
     syn_observation_free(g->play->ctx, &g->x);
@@ -304,11 +327,17 @@ syn_status syn_play_policy(const syn_play *play, syn_policy_kind kind, int64_t c
                            syn_episode_result *result, syn_play_trace *trace)
 {
     syn_status st;
-    game g = {.play = play, .kind = kind, .E = count < E_MAX ? count : E_MAX, .count = count,
-              .result = result, .trace = trace};
+    game g = {.play = play,
+              .kind = kind,
+              .E = count < E_MAX ? count : E_MAX,
+              .count = count,
+              .result = result,
+              .trace = trace};
     SYN_REQUIRE(count > 0 && play->records > 0, "there is nothing to play");
-    SYN_REQUIRE(!by_ranker(kind) || play->perception, "policy %s needs a trained ranker", syn_policy_name(kind));
-    SYN_REQUIRE(!learned(kind) || play->control, "policy %s needs a trained policy", syn_policy_name(kind));
+    SYN_REQUIRE(!by_ranker(kind) || play->perception, "policy %s needs a trained ranker",
+                syn_policy_name(kind));
+    SYN_REQUIRE(!learned(kind) || play->control, "policy %s needs a trained policy",
+                syn_policy_name(kind));
     SYN_TRY(game_alloc(&g));
     for (int64_t e = 0; e < g.E; e++) game_start(&g, e);
     for (bool playing = true; playing;) {
@@ -324,8 +353,8 @@ done:
 syn_policy_summary syn_policy_summarise(const syn_episode_result *r, int64_t count)
 {
     syn_policy_summary s = {0};
-    double answerable = 0, success_answerable = 0, abstained = 0, right = 0, unanswerable = 0, requests = 0,
-           moves = 0;
+    double answerable = 0, success_answerable = 0, abstained = 0, right = 0, unanswerable = 0,
+           requests = 0, moves = 0;
     for (int64_t i = 0; i < count; i++) {
         s.episode_return += r[i].episode_return;
         s.success += r[i].success || (r[i].abstained && !r[i].answerable);

@@ -1,7 +1,8 @@
-/* Policies side by side: untrained baselines, the oracle, and the learned one, on the same episodes.
+/* Policies side by side: untrained baselines, the oracle, and the learned one, on the same
+ * episodes.
  *
- * Every policy plays episodes 0 .. count-1 of one seed, so results are paired; the record of an episode
- * follows from its number alone. */
+ * Every policy plays episodes 0 .. count-1 of one seed, so results are paired; the record of an
+ * episode follows from its number alone. */
 #ifndef SYN_TRAINER_POLICIES_H
 #define SYN_TRAINER_POLICIES_H
 
@@ -9,9 +10,10 @@
 #include "kernels/env.h"
 #include "trainer/corpus.h"
 
-/* never: ANSWER at once. random: any legal action. broadcast: all send all to all. round_robin: the others
- * send the asker (goal consensus: everybody) their best piece in turn. cosine_push: the best piece by
- * worth while it is above a threshold. _ranker: worth is the trained ranker's, else the cosine. */
+/* never: ANSWER at once. random: any legal action. broadcast: all send all to all. round_robin: the
+ * others send the asker (goal consensus: everybody) their best piece in turn. cosine_push: the best
+ * piece by worth while it is above a threshold. _ranker: worth is the trained ranker's, else the
+ * cosine. */
 #define SYN_POLICY_MAP(X)                                                                          \
     X(NEVER, "never")                                                                              \
     X(RANDOM, "random")                                                                            \
@@ -32,7 +34,7 @@ typedef enum syn_policy_kind {
 #define SYN_POLICY_ENUM(name, text) SYN_POLICY_##name,
     SYN_POLICY_MAP(SYN_POLICY_ENUM)
 #undef SYN_POLICY_ENUM
-    SYN_POLICY_COUNT
+        SYN_POLICY_COUNT
 } syn_policy_kind;
 
 const char *syn_policy_name(syn_policy_kind k);
@@ -53,8 +55,8 @@ typedef struct syn_play {
     int64_t records;
     float untitled_share;
     uint64_t seed;
-    bool central, sample;  /* sample: actions are drawn, not argmax */
-    float stop_bias;       /* added to the ANSWER logit of the learned policy */
+    bool central, sample; /* sample: actions are drawn, not argmax */
+    float stop_bias;      /* added to the ANSWER logit of the learned policy */
     const syn_perception *perception;
     const syn_control *control; /* NULL unless a learned policy plays */
 } syn_play;
@@ -66,8 +68,9 @@ typedef struct syn_play_trace {
 } syn_play_trace;
 
 /* Plays `count` episodes; result (count) is overwritten. trace may be NULL. */
-SYN_WARN_UNUSED syn_status syn_play_policy(const syn_play *play, syn_policy_kind kind, int64_t count,
-                                           syn_episode_result *result, syn_play_trace *trace);
+SYN_WARN_UNUSED syn_status syn_play_policy(const syn_play *play, syn_policy_kind kind,
+                                           int64_t count, syn_episode_result *result,
+                                           syn_play_trace *trace);
 
 typedef struct syn_policy_summary {
     double episode_return, success, success_answerable, abstain_precision, abstain_recall;

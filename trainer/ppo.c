@@ -8,13 +8,15 @@
 
 enum { A = SYN_ACTIONS_MAX };
 
-static syn_status shard_init(syn_ppo *p, int64_t s, bool central, const syn_ppo_source *src, float untitled)
+static syn_status shard_init(syn_ppo *p, int64_t s, bool central, const syn_ppo_source *src,
+                             float untitled)
 {
     syn_ctx *ctx = p->ctx;
     syn_ppo_shard *h = &p->shard[s];
     const size_t E = (size_t)p->cfg.shard_envs, rows = E * (size_t)p->cfg.horizon;
     h->perception = src->perception;
-    h->source = (syn_env_source){p->corpus->tasks.info, src->record, src->records, untitled, p->cfg.seed};
+    h->source =
+        (syn_env_source){p->corpus->tasks.info, src->record, src->records, untitled, p->cfg.seed};
     h->envs = syn_device_alloc(ctx, sizeof *h->envs * E);
     h->next = syn_device_alloc(ctx, sizeof *h->next * E);
     h->tally = syn_device_alloc(ctx, sizeof *h->tally * E);
@@ -27,9 +29,9 @@ static syn_status shard_init(syn_ppo *p, int64_t s, bool central, const syn_ppo_
     for (size_t i = 0; i < 5; i++) *row[i] = syn_device_alloc(ctx, sizeof(real) * rows);
     h->value = syn_device_alloc(ctx, sizeof(real) * (rows + E));
     h->logit = syn_device_alloc(ctx, sizeof(real) * rows * A);
-    if (!h->envs || !h->next || !h->tally || !h->counter || !h->action || !h->done || !h->h || !h->c ||
-        !h->h0 || !h->c0 || !h->logp || !h->reward || !h->advantage || !h->ret || !h->dvalue || !h->value ||
-        !h->logit) {
+    if (!h->envs || !h->next || !h->tally || !h->counter || !h->action || !h->done || !h->h ||
+        !h->c || !h->h0 || !h->c0 || !h->logp || !h->reward || !h->advantage || !h->ret ||
+        !h->dvalue || !h->value || !h->logit) {
         return SYN_ERR_MEMORY;
     }
     SYN_RETURN_IF(syn_observer_init(ctx, &h->observer, (int64_t)E, central));
@@ -48,7 +50,8 @@ static syn_status shard_restart(syn_ppo *p, int64_t s)
     }
     memset(h->h, 0, sizeof(real) * E * SYN_STATE);
     memset(h->c, 0, sizeof(real) * E * SYN_STATE);
-    SYN_RETURN_IF(syn_env_reset_batch(p->ctx, (int64_t)E, h->envs, &p->env, &h->source, turns * all + first));
+    SYN_RETURN_IF(
+        syn_env_reset_batch(p->ctx, (int64_t)E, h->envs, &p->env, &h->source, turns * all + first));
     return syn_observe_turn(p->ctx, &h->observer, h->perception, &p->corpus->tasks, h->envs, &h->x);
 }
 
@@ -59,13 +62,16 @@ syn_status syn_ppo_restart(syn_ppo *p)
     return SYN_OK;
 }
 
-syn_status syn_ppo_init(syn_ctx *ctx, syn_ppo *p, const syn_ppo_config *cfg, const syn_env_config *env,
-                        const syn_corpus *corpus, bool central, const syn_ppo_source *sources,
-                        int source_count, float untitled_share, syn_control *control)
+syn_status syn_ppo_init(syn_ctx *ctx, syn_ppo *p, const syn_ppo_config *cfg,
+                        const syn_env_config *env, const syn_corpus *corpus, bool central,
+                        const syn_ppo_source *sources, int source_count, float untitled_share,
+                        syn_control *control)
 {
     memset(p, 0, sizeof *p);
-    SYN_REQUIRE(cfg->shards > 0 && cfg->shard_envs > 0 && cfg->horizon > 0 && source_count > 0,
-                "PPO needs shards, environments, a horizon and a source");
+    SYN_REQUIRE(cfg->shards > 0 && cfg->shards <= SYN_PPO_SHARDS_MAX && cfg->shard_envs > 0 &&
+                    cfg->horizon > 0 && cfg->epochs > 0 && source_count > 0,
+                "PPO needs 1 to %d shards, environments, a horizon, epochs and a source",
+                SYN_PPO_SHARDS_MAX);
     p->ctx = ctx;
     p->cfg = *cfg;
     p->env = *env;
@@ -86,8 +92,9 @@ void syn_ppo_free(syn_ppo *p)
 {
     for (int64_t s = 0; p->shard && s < p->cfg.shards; s++) {
         syn_ppo_shard *h = &p->shard[s];
-        void *all[] = {h->envs, h->next,   h->tally,     h->counter, h->action, h->done,  h->h,    h->c,    h->h0,
-                       h->c0,   h->logp,   h->reward,    h->advantage, h->ret,  h->dvalue, h->value, h->logit};
+        void *all[] = {h->envs,      h->next, h->tally,  h->counter, h->action, h->done,
+                       h->h,         h->c,    h->h0,     h->c0,      h->logp,   h->reward,
+                       h->advantage, h->ret,  h->dvalue, h->value,   h->logit};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++) syn_device_free(p->ctx, all[i]);
         syn_observer_free(p->ctx, &h->observer);
         syn_observation_free(p->ctx, &h->x);
@@ -106,24 +113,29 @@ static syn_status shard_rollout(syn_ppo *p, syn_ppo_shard *h)
     memcpy(h->h0, h->h, sizeof(real) * (size_t)(E * SYN_STATE));
     memcpy(h->c0, h->c, sizeof(real) * (size_t)(E * SYN_STATE));
     for (int64_t t = 0; t < T; t++) {
-        const syn_observation now = syn_observation_at(&h->x, t * E), then = syn_observation_at(&h->x, (t + 1) * E);
+        const syn_observation now = syn_observation_at(&h->x, t * E),
+                              then = syn_observation_at(&h->x, (t + 1) * E);
         SYN_RETURN_IF(syn_control_forward(ctx, p->control, 1, E, &now, h->h, h->c, NULL, h->logit,
                                           h->value + t * E, h->h, h->c));
-        SYN_RETURN_IF(syn_policy_sample(ctx, E, A, h->logit, now.mask, false, p->cfg.seed, h->counter,
-                                        h->action + t * E, h->logp + t * E, NULL, NULL));
+        SYN_RETURN_IF(syn_policy_sample(ctx, E, A, h->logit, now.mask, false, p->cfg.seed,
+                                        h->counter, h->action + t * E, h->logp + t * E, NULL,
+                                        NULL));
         for (int64_t e = 0; e < E; e++) h->counter[e]++;
         SYN_RETURN_IF(syn_env_step_batch(ctx, E, h->envs, &p->env, &h->source, h->action + t * E,
-                                         h->observer.rank, h->reward + t * E, h->done + t * E, h->tally,
-                                         h->next, stride));
-        SYN_RETURN_IF(syn_observe_turn(ctx, &h->observer, h->perception, &p->corpus->tasks, h->envs, &then));
+                                         h->observer.rank, h->reward + t * E, h->done + t * E,
+                                         h->tally, h->next, stride));
+        SYN_RETURN_IF(
+            syn_observe_turn(ctx, &h->observer, h->perception, &p->corpus->tasks, h->envs, &then));
     }
-    /* The value after the last turn; the states stay as they are, the next roll-out begins with them. */
+    /* The value after the last turn; the states stay as they are, the next roll-out begins with
+     * them. */
     const syn_observation last = syn_observation_at(&h->x, T * E);
     syn_scratch_mark mark = syn_scratch_push(ctx);
     real *hT = SYN_SCRATCH(ctx, real, E * SYN_STATE), *cT = SYN_SCRATCH(ctx, real, E * SYN_STATE);
     syn_status st = hT && cT ? SYN_OK : SYN_ERR_MEMORY;
     if (st == SYN_OK) {
-        st = syn_control_forward(ctx, p->control, 1, E, &last, h->h, h->c, NULL, h->logit, h->value + T * E, hT, cT);
+        st = syn_control_forward(ctx, p->control, 1, E, &last, h->h, h->c, NULL, h->logit,
+                                 h->value + T * E, hT, cT);
     }
     syn_scratch_pop(ctx, mark);
     return st;
@@ -133,8 +145,8 @@ static syn_status shard_advantage(syn_ppo *p, syn_ppo_shard *h)
 {
     const int64_t E = p->cfg.shard_envs, T = p->cfg.horizon;
     for (int64_t i = 0; i < T * E; i++) h->reward[i] *= (real)p->cfg.reward_scale;
-    return syn_gae(p->ctx, T, E, h->reward, h->value, h->done, (real)p->cfg.gamma, (real)p->cfg.gae_lambda,
-                   h->advantage, h->ret);
+    return syn_gae(p->ctx, T, E, h->reward, h->value, h->done, (real)p->cfg.gamma,
+                   (real)p->cfg.gae_lambda, h->advantage, h->ret);
 }
 
 /* Mean 0 and standard deviation 1 over all shards. */
@@ -165,7 +177,8 @@ static void carry_over(syn_ppo *p, syn_ppo_shard *h)
 {
     const int64_t E = p->cfg.shard_envs, T = p->cfg.horizon, N = SYN_AGENTS_MAX;
     const syn_observation from = syn_observation_at(&h->x, T * E);
-#define CARRY(field, width) memcpy(h->x.field, from.field, sizeof *from.field * (size_t)(E * (width)))
+#define CARRY(field, width)                                                                        \
+    memcpy(h->x.field, from.field, sizeof *from.field *(size_t)(E * (width)))
     CARRY(message, SYN_DM);
     CARRY(ckm, N * SYN_CKM);
     CARRY(pair_x, 2 * N * N * SYN_PAIR_X);
@@ -192,8 +205,8 @@ syn_status syn_ppo_rollout(syn_ppo *p)
 
 /* ---- Update ---- */
 
-static syn_status shard_update(syn_ppo *p, syn_ppo_shard *h, const syn_ppo_coef *coef, double lr_scale,
-                               real *stats, double *norm_sum)
+static syn_status shard_update(syn_ppo *p, syn_ppo_shard *h, const syn_ppo_coef *coef,
+                               double lr_scale, real *stats, double *norm_sum)
 {
     syn_ctx *ctx = p->ctx;
     const int64_t E = p->cfg.shard_envs, T = p->cfg.horizon, rows = T * E;
@@ -205,12 +218,19 @@ static syn_status shard_update(syn_ppo *p, syn_ppo_shard *h, const syn_ppo_coef 
     if (!value || !dlogit || !hT || !cT) goto done;
     syn_params *t = &p->control->params;
     syn_params_zero_grad(t);
-    SYN_TRY(syn_control_forward(ctx, p->control, T, E, &h->x, h->h0, h->c0, &cache, h->logit, value, hT, cT));
-    SYN_TRY(syn_ppo_loss(ctx, rows, A, h->logit, h->x.mask, h->action, h->logp, h->advantage, value, h->value,
-                         h->ret, NULL, coef, (real)1 / (real)rows, dlogit, h->dvalue, stats));
-    SYN_TRY(syn_control_backward(ctx, p->control, T, E, &h->x, h->h0, h->c0, cache, dlogit, h->dvalue));
-    syn_adam adam = {(real)(p->cfg.lr_actor * lr_scale), (real)0.9, (real)0.999, (real)1e-5,
-                     (real)p->cfg.weight_decay, (real)p->cfg.max_grad_norm};
+    SYN_TRY(syn_control_forward(ctx, p->control, T, E, &h->x, h->h0, h->c0, &cache, h->logit, value,
+                                hT, cT));
+    SYN_TRY(syn_ppo_loss(ctx, rows, A, h->logit, h->x.mask, h->action, h->logp, h->advantage, value,
+                         h->value, h->ret, NULL, coef, (real)1 / (real)rows, dlogit, h->dvalue,
+                         stats));
+    SYN_TRY(
+        syn_control_backward(ctx, p->control, T, E, &h->x, h->h0, h->c0, cache, dlogit, h->dvalue));
+    syn_adam adam = {(real)(p->cfg.lr_actor * lr_scale),
+                     (real)0.9,
+                     (real)0.999,
+                     (real)1e-5,
+                     (real)p->cfg.weight_decay,
+                     (real)p->cfg.max_grad_norm};
     real norm;
     const int64_t step = t->step;
     SYN_TRY(syn_params_step(ctx, t, 0, SYN_C_GLOBAL_OUT_B, &adam, &norm));
@@ -247,18 +267,19 @@ static void gather_tally(const syn_ppo *p, syn_env_tally *sum)
 syn_status syn_ppo_update(syn_ppo *p, double progress, syn_ppo_stats *out)
 {
     const syn_ppo_config *c = &p->cfg;
-    const syn_ppo_coef coef = {(real)c->clip_epsilon,
-                               (real)(c->entropy_coef + (c->entropy_coef_end - c->entropy_coef) * progress),
-                               (real)c->value_loss_coef, 0};
+    const syn_ppo_coef coef = {
+        (real)c->clip_epsilon,
+        (real)(c->entropy_coef + (c->entropy_coef_end - c->entropy_coef) * progress),
+        (real)c->value_loss_coef, 0};
     const double lr_scale = c->decay_lr ? 1 - 0.9 * progress : 1;
-    int order[256];
+    int order[SYN_PPO_SHARDS_MAX];
     int64_t minibatches = 0;
     memset(out, 0, sizeof *out);
     for (int64_t s = 0; s < c->shards; s++) order[s] = (int)s;
     for (int epoch = 0; epoch < c->epochs && !out->kl_stopped; epoch++) {
         real stats[SYN_PPO_STATS] = {0};
-        syn_rng rng = syn_rng_make(c->seed, ((uint64_t)SYN_STREAM_SHUFFLE << 40) + (uint64_t)p->updates * 64 +
-                                                (uint64_t)epoch);
+        syn_rng rng = syn_rng_make(c->seed, ((uint64_t)SYN_STREAM_SHUFFLE << 40) +
+                                                (uint64_t)p->updates * 64 + (uint64_t)epoch);
         for (int64_t i = c->shards - 1; i > 0; i--) {
             int64_t j = syn_rng_below(&rng, (uint32_t)i + 1);
             int swap = order[i];
@@ -266,7 +287,8 @@ syn_status syn_ppo_update(syn_ppo *p, double progress, syn_ppo_stats *out)
             order[j] = swap;
         }
         for (int64_t k = 0; k < c->shards; k++, minibatches++) {
-            SYN_RETURN_IF(shard_update(p, &p->shard[order[k]], &coef, lr_scale, stats, &out->grad_norm));
+            SYN_RETURN_IF(
+                shard_update(p, &p->shard[order[k]], &coef, lr_scale, stats, &out->grad_norm));
         }
         const double n = (double)c->shards;
         out->policy_loss = stats[SYN_PPO_POLICY_LOSS] / n;

@@ -1,9 +1,10 @@
-/* Phase 2: PPO with a recurrent policy (Schulman et al. 2017; whole sequences per minibatch, resets inside
- * the time loop).
+/* Phase 2: PPO with a recurrent policy (Schulman et al. 2017; whole sequences per minibatch, resets
+ * inside the time loop).
  *
- * The global batch is a fixed number of shards. A shard is a set of environments with its own observer,
- * recurrent state and buffers, rolled out and differentiated with one shape; a minibatch is one shard.
- * With cross-fitted perceptions, shard s draws only records that perception s % folds has not seen. */
+ * The global batch is a fixed number of shards. A shard is a set of environments with its own
+ * observer, recurrent state and buffers, rolled out and differentiated with one shape; a minibatch
+ * is one shard. With cross-fitted perceptions, shard s draws only records that perception s % folds
+ * has not seen. */
 #ifndef SYN_TRAINER_PPO_H
 #define SYN_TRAINER_PPO_H
 
@@ -13,18 +14,22 @@
 #include "kernels/loss.h"
 #include "trainer/corpus.h"
 
+enum { SYN_PPO_SHARDS_MAX = 256 };
+
 typedef struct syn_ppo_config {
     int64_t shards, shard_envs, horizon; /* environments = shards * shard_envs */
     int epochs;
     double lr_actor, lr_critic, gamma, gae_lambda, clip_epsilon;
-    double entropy_coef, entropy_coef_end;  /* linear over the run */
+    double entropy_coef, entropy_coef_end; /* linear over the run */
     double value_loss_coef, max_grad_norm, kl_stop, reward_scale, weight_decay;
     bool decay_lr; /* to a tenth, linearly over the run */
     uint64_t seed;
 } syn_ppo_config;
 
 #define SYN_PPO_DEFAULT                                                                            \
-    {8, 16, 32, 5, 7e-4, 1e-3, 0.99, 0.95, 0.2, 0.005, 0.001, 0.5, 0.5, 0.02, 0.1, 0.0, true, 1}
+    {                                                                                              \
+        8, 16, 32, 5, 7e-4, 1e-3, 0.99, 0.95, 0.2, 0.005, 0.001, 0.5, 0.5, 0.02, 0.1, 0.0, true, 1 \
+    }
 
 /* What one shard draws its episodes from. */
 typedef struct syn_ppo_source {
@@ -40,10 +45,10 @@ typedef struct syn_ppo_shard {
     uint64_t *next;
     syn_env_tally *tally;
     syn_observer observer;
-    syn_observation x;     /* (T, E) rows, then one more step for the bootstrap value */
-    real *h, *c;           /* (E, SYN_STATE): at the end of the roll-out */
-    real *h0, *c0;         /* at its start */
-    real *logit;           /* (T*E, A); backward: its gradient */
+    syn_observation x; /* (T, E) rows, then one more step for the bootstrap value */
+    real *h, *c;       /* (E, SYN_STATE): at the end of the roll-out */
+    real *h0, *c0;     /* at its start */
+    real *logit;       /* (T*E, A); backward: its gradient */
     real *logp, *value, *reward, *advantage, *ret, *dvalue; /* (T,E); value (T+1,E) */
     int32_t *action;
     uint8_t *done;
@@ -67,15 +72,18 @@ typedef struct syn_ppo {
     bool fresh; /* the episodes begin with the next roll-out */
 } syn_ppo;
 
-/* control's gradients are allocated here. sources: `source_count` of them, shard s uses s % source_count. */
+/* control's gradients are allocated here. sources: `source_count` of them, shard s uses s %
+ * source_count. */
 SYN_WARN_UNUSED syn_status syn_ppo_init(syn_ctx *ctx, syn_ppo *p, const syn_ppo_config *cfg,
-                                        const syn_env_config *env, const syn_corpus *corpus, bool central,
-                                        const syn_ppo_source *sources, int source_count,
-                                        float untitled_share, syn_control *control);
+                                        const syn_env_config *env, const syn_corpus *corpus,
+                                        bool central, const syn_ppo_source *sources,
+                                        int source_count, float untitled_share,
+                                        syn_control *control);
 void syn_ppo_free(syn_ppo *p);
 
-/* Begins all episodes anew, with numbers and draws that follow from p->updates alone. A run that does this
- * where it saves its state, and one that is resumed from there, go on alike to the bit. */
+/* Begins all episodes anew, with numbers and draws that follow from p->updates alone. A run that
+ * does this where it saves its state, and one that is resumed from there, go on alike to the bit.
+ */
 SYN_WARN_UNUSED syn_status syn_ppo_restart(syn_ppo *p);
 
 static inline int64_t syn_ppo_steps_per_update(const syn_ppo_config *c)

@@ -20,8 +20,8 @@ typedef struct run {
     int64_t train_count, held_count;
     syn_perception *p;
     syn_observer o;
-    syn_env *envs;  /* (batch) */
-    real *best;     /* weights of the best check */
+    syn_env *envs; /* (batch) */
+    real *best;    /* weights of the best check */
     syn_progress bar;
     int64_t done;
 } run;
@@ -29,13 +29,14 @@ typedef struct run {
 static real learning_rate(double peak, int64_t step, int64_t steps)
 {
     double warm = step < 20 ? (step + 1) / 20.0 : 1;
-    return (real)(peak * warm * (0.05 + 0.95 * 0.5 * (1 + cos(M_PI * (double)step / (double)steps))));
+    return (real)(peak * warm *
+                  (0.05 + 0.95 * 0.5 * (1 + cos(M_PI * (double)step / (double)steps))));
 }
 
 static void draw_batch(run *r, int64_t step, uint64_t purpose)
 {
     const uint64_t first = (purpose << 40) + (uint64_t)(step * r->cfg->batch);
-    #pragma omp parallel for schedule(static) num_threads(r->ctx->threads)
+#pragma omp parallel for schedule(static) num_threads(r->ctx->threads)
     for (int64_t e = 0; e < r->cfg->batch; e++) {
         syn_episode_draw(&r->envs[e], &syn_episodes_training, r->corpus, r->train, r->train_count,
                          r->cfg->seed, first + (uint64_t)e);
@@ -51,7 +52,7 @@ static int64_t ranker_rows(run *r, real *x, real *target)
         const syn_env *env = &r->envs[e];
         const real *quest = r->corpus->tasks.quest + (int64_t)env->task * SYN_TASK_QUEST;
         const int knower = (int)(e % env->agents);
-        for (int kind = 0; kind < 2; kind++) {
+        for (int kind = 0; kind < (r->cfg->central ? 2 : 1); kind++) {
             for (uint32_t left = env->present; left; left &= left - 1) {
                 int p = syn_lowest(left);
                 const real *own = kind ? r->o.all + (e * R + p) * SYN_DV
@@ -59,8 +60,10 @@ static int64_t ranker_rows(run *r, real *x, real *target)
                 real *to = x + rows * SYN_DX;
                 memcpy(to, quest + p * SYN_DQ, sizeof(real) * SYN_DQ);
                 memcpy(to + SYN_DQ, own, sizeof(real) * SYN_DV);
-                if (kind) memcpy(to + SYN_DQ + SYN_DV, own, sizeof(real) * SYN_DV);
-                else memset(to + SYN_DQ + SYN_DV, 0, sizeof(real) * SYN_DV);
+                if (kind)
+                    memcpy(to + SYN_DQ + SYN_DV, own, sizeof(real) * SYN_DV);
+                else
+                    memset(to + SYN_DQ + SYN_DV, 0, sizeof(real) * SYN_DV);
                 target[rows++] = env->gold >> p & 1;
             }
         }
@@ -105,11 +108,17 @@ static syn_status judge_step(run *r, int64_t step, bool refiner, real *loss)
     const uint64_t counter = (uint64_t)step;
     syn_params_zero_grad(&r->p->params);
     SYN_TRY(syn_ffn_forward(ctx, &f, rows, x, SYN_DX, true, r->cfg->seed, counter, cache, y));
-    SYN_TRY(syn_bce_forward_backward(ctx, rows, y, 1, target, NULL, (real)1 / (real)rows, dy, loss));
-    SYN_TRY(syn_ffn_backward(ctx, &f, rows, x, SYN_DX, true, r->cfg->seed, counter, cache, dy, NULL, 0));
+    SYN_TRY(
+        syn_bce_forward_backward(ctx, rows, y, 1, target, NULL, (real)1 / (real)rows, dy, loss));
+    SYN_TRY(syn_ffn_backward(ctx, &f, rows, x, SYN_DX, true, r->cfg->seed, counter, cache, dy, NULL,
+                             0));
     real norm;
-    const syn_adam adam = {learning_rate(r->cfg->ranker_lr, step, r->cfg->ranker_steps), (real)0.9, (real)0.99,
-                           (real)1e-8, (real)r->cfg->weight_decay, 1};
+    const syn_adam adam = {learning_rate(r->cfg->ranker_lr, step, r->cfg->ranker_steps),
+                           (real)0.9,
+                           (real)0.99,
+                           (real)1e-8,
+                           (real)r->cfg->weight_decay,
+                           1};
     SYN_TRY(syn_params_step(ctx, &r->p->params, refiner ? SYN_P_REFINER_W0 : SYN_P_RANKER_W0,
                             refiner ? SYN_P_REFINER_B2 : SYN_P_RANKER_B2, &adam, &norm));
 done:
@@ -117,8 +126,14 @@ done:
     return st;
 }
 
-static syn_status ranker_step(run *r, int64_t step, real *loss) { return judge_step(r, step, false, loss); }
-static syn_status refiner_step(run *r, int64_t step, real *loss) { return judge_step(r, step, true, loss); }
+static syn_status ranker_step(run *r, int64_t step, real *loss)
+{
+    return judge_step(r, step, false, loss);
+}
+static syn_status refiner_step(run *r, int64_t step, real *loss)
+{
+    return judge_step(r, step, true, loss);
+}
 
 /* ---- CKM and gap detector ---- */
 
@@ -170,7 +185,8 @@ static void gap_targets(const run *r, gap_batch *b)
         int64_t e = b->agent[b->link_i[l]] / N;
         const syn_env *label = labels_of(r, e);
         int i = b->agent[b->link_i[l]] % N, j = b->agent[b->link_j[l]] % N;
-        b->target[agents + l] = i < label->agents && j < label->agents && syn_label_link(label, i, j);
+        b->target[agents + l] =
+            i < label->agents && j < label->agents && syn_label_link(label, i, j);
     }
 }
 
@@ -192,8 +208,8 @@ static syn_status gap_batch_make(run *r, gap_batch *b)
     real *x, *bias;
     TAKE(x, real, items * SYN_DI);
     TAKE(bias, real, items);
-    int64_t longest = syn_observe_items(ctx, &r->o, &r->corpus->tasks, r->envs, b->team.agents, b->agent,
-                                        b->offset, x, bias);
+    int64_t longest = syn_observe_items(ctx, &r->o, &r->corpus->tasks, r->envs, b->team.agents,
+                                        b->agent, b->offset, x, bias);
     b->team.seq = (syn_seq){b->team.agents, longest, items, b->offset, NULL};
     b->team.items = x;
     b->team.bias = bias;
@@ -222,16 +238,23 @@ static syn_status gap_step(run *r, int64_t step, real *loss)
     }
     syn_params_zero_grad(&r->p->params);
     memset(dlogit, 0, sizeof(real) * (size_t)(rows * 2));
-    SYN_TRY(syn_perception_forward(ctx, r->p, &b.team, true, r->cfg->seed, (uint64_t)step, &cache, logit));
+    SYN_TRY(syn_perception_forward(ctx, r->p, &b.team, true, r->cfg->seed, (uint64_t)step, &cache,
+                                   logit));
     SYN_TRY(syn_bce_forward_backward(ctx, n, logit + SYN_GAP, 2, b.target, b.weight,
                                      (real)1 / (real)(3 * r->cfg->batch), dlogit + SYN_GAP, loss));
-    SYN_TRY(syn_bce_forward_backward(ctx, b.team.links, logit + n * 2 + SYN_LINK, 2, b.target + n, NULL,
-                                     (real)1 / (real)b.team.links, dlogit + n * 2 + SYN_LINK, loss));
+    SYN_TRY(syn_bce_forward_backward(ctx, b.team.links, logit + n * 2 + SYN_LINK, 2, b.target + n,
+                                     NULL, (real)1 / (real)b.team.links, dlogit + n * 2 + SYN_LINK,
+                                     loss));
     SYN_TRY(syn_perception_backward(ctx, r->p, &b.team, cache, dlogit));
     real norm;
-    const syn_adam adam = {learning_rate(r->cfg->gap_lr, step, r->cfg->gap_steps), (real)0.9, (real)0.99,
-                           (real)1e-8, (real)r->cfg->weight_decay, 1};
-    SYN_TRY(syn_params_step(ctx, &r->p->params, SYN_P_IN_W, SYN_PERCEPTION_PARAMS - 1, &adam, &norm));
+    const syn_adam adam = {learning_rate(r->cfg->gap_lr, step, r->cfg->gap_steps),
+                           (real)0.9,
+                           (real)0.99,
+                           (real)1e-8,
+                           (real)r->cfg->weight_decay,
+                           1};
+    SYN_TRY(
+        syn_params_step(ctx, &r->p->params, SYN_P_IN_W, SYN_PERCEPTION_PARAMS - 1, &adam, &norm));
 done:
     syn_scratch_pop(ctx, mark);
     return st;
@@ -248,8 +271,8 @@ static syn_status check(run *r, phase_kind kind, double *nll)
     syn_measured m;
     syn_episode_config opening = syn_episodes_opening;
     opening.untitled_share = 0.3f;
-    SYN_RETURN_IF(syn_measure(r->ctx, r->p, r->cfg->central, r->corpus, &opening, r->held, r->held_count,
-                              CHECK_EPISODES, r->cfg->seed + 77, &m));
+    SYN_RETURN_IF(syn_measure(r->ctx, r->p, r->cfg->central, r->corpus, &opening, r->held,
+                              r->held_count, CHECK_EPISODES, r->cfg->seed + 77, &m));
     *nll = kind == PHASE_RANKER    ? syn_nll(m.first, m.ranks, &plain)
            : kind == PHASE_REFINER ? syn_nll(m.ranker, m.ranks, &plain)
                                    : syn_nll(m.gap, m.gaps, &plain);
@@ -259,7 +282,8 @@ static syn_status check(run *r, phase_kind kind, double *nll)
 
 typedef syn_status step_function(run *r, int64_t step, real *loss);
 
-static syn_status phase(run *r, step_function *step, int64_t steps, phase_kind kind, int64_t *best_step)
+static syn_status phase(run *r, step_function *step, int64_t steps, phase_kind kind,
+                        int64_t *best_step)
 {
     syn_params *t = &r->p->params;
     const size_t bytes = sizeof(real) * (size_t)t->total;
@@ -294,8 +318,8 @@ static syn_status calibrate(run *r, syn_pretrain_result *out)
     syn_episode_config states = syn_episodes_opening;
     states.deliveries_max = 6;
     states.opening_share = 0.6f;
-    SYN_RETURN_IF(syn_measure(r->ctx, r->p, r->cfg->central, r->corpus, &states, r->held, r->held_count,
-                              4 * CHECK_EPISODES, r->cfg->seed + 78, &m));
+    SYN_RETURN_IF(syn_measure(r->ctx, r->p, r->cfg->central, r->corpus, &states, r->held,
+                              r->held_count, 4 * CHECK_EPISODES, r->cfg->seed + 78, &m));
     r->p->calibrated[SYN_GAP] = syn_calibration_fit(m.gap, m.gaps);
     for (int64_t i = 0; i < m.links; i++) { /* measured as probabilities: back to logits */
         double x = fmin(fmax(m.link[i].logit, 1e-6), 1 - 1e-6);
@@ -304,8 +328,8 @@ static syn_status calibrate(run *r, syn_pretrain_result *out)
     r->p->calibrated[SYN_LINK] = syn_calibration_fit(m.link, m.links);
     out->link_auroc = syn_auroc(m.link, m.links);
     syn_measured_free(&m);
-    SYN_RETURN_IF(syn_measure(r->ctx, r->p, r->cfg->central, r->corpus, &syn_episodes_opening, r->held,
-                              r->held_count, 4 * CHECK_EPISODES, r->cfg->seed + 79, &m));
+    SYN_RETURN_IF(syn_measure(r->ctx, r->p, r->cfg->central, r->corpus, &syn_episodes_opening,
+                              r->held, r->held_count, 4 * CHECK_EPISODES, r->cfg->seed + 79, &m));
     const syn_calibration *c = &r->p->calibrated[SYN_GAP];
     out->gap_auroc = syn_auroc(m.gap, m.gaps);
     out->gap_balanced_accuracy = syn_balanced_accuracy(m.gap, m.gaps, c, 0.75);
@@ -319,30 +343,39 @@ static syn_status split(run *r, const syn_dataset *ds, const int32_t *records, i
 {
     r->train = malloc(sizeof *r->train * (size_t)count);
     r->held = malloc(sizeof *r->held * (size_t)count);
-    if (!r->train || !r->held) return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records", (long long)count);
+    if (!r->train || !r->held)
+        return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records", (long long)count);
     for (int64_t k = 0; k < count; k++) {
         const syn_record *rec = &ds->records[r->corpus->record[records[k]]];
-        if (syn_record_held_out(rec)) r->held[r->held_count++] = records[k];
-        else r->train[r->train_count++] = records[k];
+        if (syn_record_held_out(rec))
+            r->held[r->held_count++] = records[k];
+        else
+            r->train[r->train_count++] = records[k];
     }
-    if (!r->held_count) { /* of a few dozen records the hash may keep none: then one of every seven */
+    if (!r->held_count) { /* of a few dozen records the hash may keep none: then one of every seven
+                           */
         const int64_t n = r->train_count;
         r->train_count = 0;
         for (int64_t k = 0; k < n; k++) {
-            if (k % 7 == 6) r->held[r->held_count++] = r->train[k];
-            else r->train[r->train_count++] = r->train[k];
+            if (k % 7 == 6)
+                r->held[r->held_count++] = r->train[k];
+            else
+                r->train[r->train_count++] = r->train[k];
         }
     }
     if (!r->held_count || !r->train_count) {
-        return syn_fail(SYN_ERR_FORMAT, "%lld records are too few to keep some out for early stopping",
+        return syn_fail(SYN_ERR_FORMAT,
+                        "%lld records are too few to keep some out for early stopping; with "
+                        "--cross-fit 0 more are left",
                         (long long)count);
     }
     return SYN_OK;
 }
 
-syn_status syn_pretrain_perception(syn_ctx *ctx, const syn_pretrain_config *cfg, const syn_dataset *ds,
-                                   const syn_corpus *corpus, const int32_t *records, int64_t record_count,
-                                   syn_perception *p, syn_pretrain_result *result)
+syn_status syn_pretrain_perception(syn_ctx *ctx, const syn_pretrain_config *cfg,
+                                   const syn_dataset *ds, const syn_corpus *corpus,
+                                   const int32_t *records, int64_t record_count, syn_perception *p,
+                                   syn_pretrain_result *result)
 {
     syn_status st;
     run r = {.ctx = ctx, .cfg = cfg, .corpus = corpus, .p = p};
@@ -357,13 +390,16 @@ syn_status syn_pretrain_perception(syn_ctx *ctx, const syn_pretrain_config *cfg,
     r.envs = calloc((size_t)cfg->batch, sizeof *r.envs);
     r.best = syn_device_alloc(ctx, sizeof(real) * (size_t)p->params.total);
     if (!r.envs || !r.best) {
-        st = SYN_ERR_MEMORY;
+        st = syn_fail(SYN_ERR_MEMORY, "out of memory for a batch of %lld episodes",
+                      (long long)cfg->batch);
         goto done;
     }
-    syn_progress_begin(&r.bar, "pretrain", "steps", 2 * cfg->ranker_steps + cfg->gap_steps);
+    syn_progress_begin(&r.bar, "pretrain", "steps",
+                       (cfg->central ? 2 : 1) * cfg->ranker_steps + cfg->gap_steps);
     r.bar.quiet |= cfg->quiet;
     SYN_TRY(phase(&r, ranker_step, cfg->ranker_steps, PHASE_RANKER, &best_step));
-    if (cfg->central) SYN_TRY(phase(&r, refiner_step, cfg->ranker_steps, PHASE_REFINER, &best_step));
+    if (cfg->central)
+        SYN_TRY(phase(&r, refiner_step, cfg->ranker_steps, PHASE_REFINER, &best_step));
     SYN_TRY(phase(&r, gap_step, cfg->gap_steps, PHASE_GAP, &result->gap_steps));
     SYN_TRY(calibrate(&r, result));
     syn_progress_end(&r.bar);

@@ -1,7 +1,7 @@
-/* Phase 1, supervised: ranker, then CKM and gap detector, then calibration.
+/* Phase 1, supervised: ranker, refiner, then CKM and gap detector, then calibration.
  *
- * The records given are split by id: a share is kept for early stopping and calibration. Deterministic:
- * equal seeds, records and threads give equal bits. */
+ * The records given are split by id: a share is kept for early stopping and calibration.
+ * Deterministic: equal seeds, records and threads give equal bits. */
 #ifndef SYN_TRAINER_PRETRAIN_H
 #define SYN_TRAINER_PRETRAIN_H
 
@@ -13,36 +13,42 @@ typedef struct syn_pretrain_config {
     int64_t ranker_steps, gap_steps; /* optimiser steps at most */
     int64_t batch;                   /* episodes a step */
     double ranker_lr, gap_lr, weight_decay, dropout;
-    bool shuffled_labels;            /* the leak test: labels belong to other episodes */
+    bool shuffled_labels; /* the leak test: labels belong to other episodes */
     bool central, quiet;
 } syn_pretrain_config;
 
 #define SYN_PRETRAIN_DEFAULT                                                                       \
-    {1, 600, 900, 64, 2e-3, 7e-4, 0.02, 0.2, false, true, false}
+    {                                                                                              \
+        1, 600, 900, 64, 2e-3, 7e-4, 0.02, 0.2, false, true, false                                 \
+    }
 
 typedef struct syn_pretrain_result {
-    double ranker_auroc, gap_auroc, gap_balanced_accuracy, gap_ece, link_auroc; /* on held-out records */
+    double ranker_auroc, gap_auroc, gap_balanced_accuracy, gap_ece,
+        link_auroc;    /* on held-out records */
     int64_t gap_steps; /* where early stopping took the weights from */
     double seconds;
 } syn_pretrain_result;
 
-/* records: indices into the corpus. p is initialised here and freed by the caller, on an error too. Errors:
- * SYN_ERR_FORMAT (too few records to keep some out), SYN_ERR_MEMORY, SYN_ERR_NUMERIC (a gradient). */
+/* records: indices into the corpus. p is initialised here and freed by the caller, on an error too.
+ * Errors: SYN_ERR_FORMAT (too few records to keep some out), SYN_ERR_MEMORY, SYN_ERR_NUMERIC (a
+ * gradient). */
 SYN_WARN_UNUSED syn_status syn_pretrain_perception(syn_ctx *ctx, const syn_pretrain_config *cfg,
                                                    const syn_dataset *ds, const syn_corpus *corpus,
                                                    const int32_t *records, int64_t record_count,
                                                    syn_perception *p, syn_pretrain_result *result);
 
-/* What `count` states say: gap of the asker (logits, (gaps)), its links (calibrated probabilities, (links)),
- * relevance of all pieces present (logits, (ranks)). The group is the record's index in the corpus. */
+/* What `count` states say: gap of the asker (logits, (gaps)), its links (calibrated probabilities,
+ * (links)), relevance of all pieces present (logits, (ranks)). The group is the record's index in
+ * the corpus. */
 typedef struct syn_measured {
     syn_scored *gap, *link;
-    syn_scored *ranker, *first; /* relevance as it stands; the ranker's, before the refiner's second look */
+    syn_scored *ranker,
+        *first; /* relevance as it stands; the ranker's, before the refiner's second look */
     int64_t gaps, links, ranks;
 } syn_measured;
 
-/* Draws and scores the states of episodes 0..count-1. out is overwritten: syn_measured_free; empty on an error.
- * A pure function of (networks, records, seed). Errors: SYN_ERR_MEMORY. */
+/* Draws and scores the states of episodes 0..count-1. out is overwritten: syn_measured_free; empty
+ * on an error. A pure function of (networks, records, seed). Errors: SYN_ERR_MEMORY. */
 SYN_WARN_UNUSED syn_status syn_measure(syn_ctx *ctx, const syn_perception *p, bool central,
                                        const syn_corpus *corpus, const syn_episode_config *episodes,
                                        const int32_t *records, int64_t record_count, int64_t count,

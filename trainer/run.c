@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,7 +14,8 @@ static syn_status open_device(syn_run *s, const syn_run_config *cfg)
 {
     syn_device device = strcmp(cfg->device, "cuda") == 0 ? SYN_DEVICE_CUDA : SYN_DEVICE_CPU;
     if (device == SYN_DEVICE_CUDA) {
-        return syn_fail(SYN_ERR_UNSUPPORTED, "pretrain, train and eval run on the CPU in this build: use --device cpu");
+        return syn_fail(SYN_ERR_UNSUPPORTED,
+                        "pretrain, train and eval run on the CPU in this build: use --device cpu");
     }
     return syn_ctx_init(&s->ctx, device, (int)cfg->threads);
 }
@@ -25,7 +27,9 @@ static syn_status mark(syn_run *s, const syn_run_config *cfg, bool train)
     syn_corpus_fold(&s->data, all ? 0 : (int)cfg->folds, (int)cfg->fold, train, s->use);
     if (train && cfg->folds && cfg->title_disjoint) {
         uint8_t *keep = calloc((size_t)s->data.record_count + 1, 1);
-        if (!keep) return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records", (long long)s->data.record_count);
+        if (!keep)
+            return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records",
+                            (long long)s->data.record_count);
         syn_dataset_title_disjoint(&s->data, (int)cfg->folds, (int)cfg->fold, keep);
         for (int64_t r = 0; r < s->data.record_count; r++) s->use[r] &= keep[r];
         free(keep);
@@ -39,24 +43,28 @@ syn_status syn_run_open(syn_run *s, const syn_run_config *cfg, bool train)
     syn_status st;
     memset(s, 0, sizeof *s);
     if (!cfg->data.count) {
-        return syn_fail(SYN_ERR_USAGE, "--data is missing: give a cache made by 'syncog data prepare'");
+        return syn_fail(SYN_ERR_USAGE,
+                        "--data is missing: give a cache made by 'syncog data prepare'");
     }
     if (cfg->folds == 1 || (cfg->folds && cfg->fold >= cfg->folds)) {
-        return syn_fail(SYN_ERR_USAGE, "--fold %lld of --folds %lld does not exist", (long long)cfg->fold,
-                        (long long)cfg->folds);
+        return syn_fail(SYN_ERR_USAGE, "--fold %lld of --folds %lld does not exist",
+                        (long long)cfg->fold, (long long)cfg->folds);
     }
     if (cfg->fold && !cfg->folds) {
-        return syn_fail(SYN_ERR_USAGE, "--fold %lld says nothing without --folds", (long long)cfg->fold);
+        return syn_fail(SYN_ERR_USAGE, "--fold %lld says nothing without --folds",
+                        (long long)cfg->fold);
     }
     if (train && cfg->title_disjoint && !cfg->folds) {
         return syn_fail(SYN_ERR_USAGE, "--title-disjoint says nothing without --folds");
     }
     SYN_TRY(open_device(s, cfg));
     s->ready = true;
-    for (int i = 0; i < cfg->data.count; i++) SYN_TRY(syn_dataset_load(&s->data, cfg->data.items[i]));
+    for (int i = 0; i < cfg->data.count; i++)
+        SYN_TRY(syn_dataset_load(&s->data, cfg->data.items[i]));
     s->use = calloc((size_t)s->data.record_count + 1, 1);
     if (!s->use) {
-        st = syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records", (long long)s->data.record_count);
+        st = syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records",
+                      (long long)s->data.record_count);
         goto done;
     }
     SYN_TRY(mark(s, cfg, train));
@@ -99,7 +107,8 @@ static void out_close(syn_run *s)
 {
     for (size_t bytes = s->out ? strlen(s->out) : 0; bytes > s->out_kept;) {
         rmdir(s->out);
-        while (bytes > s->out_kept && s->out[--bytes] != '/') {}
+        while (bytes > s->out_kept && s->out[--bytes] != '/') {
+        }
         s->out[bytes] = 0;
     }
     free(s->out);
@@ -127,11 +136,16 @@ void syn_run_check_folds(const syn_run_config *cfg, const char *dir, const char 
     json_decref(j);
     if (!cfg->folds || (folds == cfg->folds && fold == cfg->fold)) return;
     if (folds) {
-        syn_log(SYN_LOG_WARN, "%s was trained with --folds %lld --fold %lld, not with --folds %lld --fold %lld: records "
-                "of this fold may have been learnt from", dir, (long long)folds, (long long)fold,
-                (long long)cfg->folds, (long long)cfg->fold);
+        syn_log(SYN_LOG_WARN,
+                "%s was trained with --folds %lld --fold %lld, not with --folds %lld --fold %lld: "
+                "records "
+                "of this fold may have been learnt from",
+                dir, (long long)folds, (long long)fold, (long long)cfg->folds,
+                (long long)cfg->fold);
     } else {
-        syn_log(SYN_LOG_WARN, "%s was trained without --folds: records of this fold may have been learnt from", dir);
+        syn_log(SYN_LOG_WARN,
+                "%s was trained without --folds: records of this fold may have been learnt from",
+                dir);
     }
 }
 
@@ -140,13 +154,33 @@ char *syn_run_provenance(const syn_run *s, const syn_run_config *cfg)
     json_t *sources = json_array();
     for (int i = 0; i < s->data.source_count; i++) {
         const syn_source *src = &s->data.sources[i];
-        json_array_append_new(sources, json_pack("{s:s, s:s, s:s, s:I}", "name", src->name, "licence",
-                                                 src->licence, "sha256", src->sha256, "records",
-                                                 (json_int_t)src->records));
+        json_array_append_new(sources, json_pack("{s:s, s:s, s:s, s:I}", "name", src->name,
+                                                 "licence", src->licence, "sha256", src->sha256,
+                                                 "records", (json_int_t)src->records));
     }
-    json_t *root = json_pack("{s:o, s:I, s:I, s:I}", "sources", sources, "records", (json_int_t)s->used, "folds",
-                             (json_int_t)cfg->folds, "fold", (json_int_t)cfg->fold);
+    json_t *root =
+        json_pack("{s:o, s:I, s:I, s:I}", "sources", sources, "records", (json_int_t)s->used,
+                  "folds", (json_int_t)cfg->folds, "fold", (json_int_t)cfg->fold);
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;
+}
+
+syn_status syn_run_env(const syn_run_config *cfg, syn_env_config *env)
+{
+    const syn_env_config standard = SYN_ENV_CONFIG_DEFAULT;
+    int low = 0, high = 0, end = 0;
+    *env = standard;
+    if (sscanf(cfg->num_agents_range, "%d%*1[-,]%d%n", &low, &high, &end) != 2 ||
+        cfg->num_agents_range[end] || low < 2 || high > SYN_AGENTS_MAX || low > high) {
+        return syn_fail(SYN_ERR_USAGE,
+                        "--num-agents-range is \"%s\"; it is A-B with 2 <= A <= B <= %d",
+                        cfg->num_agents_range, SYN_AGENTS_MAX);
+    }
+    env->agents_min = low;
+    env->agents_max = high;
+    env->goal = strcmp(cfg->goal, "consensus") == 0 ? SYN_GOAL_CONSENSUS : SYN_GOAL_ASKER;
+    env->turns_max = (int32_t)cfg->max_rounds;
+    env->read_limit = (int32_t)cfg->read_limit;
+    return SYN_OK;
 }

@@ -1,4 +1,5 @@
-/* What pretrain, train and eval begin with: device, data, the records in use, and where they came from. */
+/* What pretrain, train and eval begin with: device, data, the records in use, and where they came
+ * from. */
 #ifndef SYN_TRAINER_RUN_H
 #define SYN_TRAINER_RUN_H
 
@@ -10,28 +11,97 @@
 /* The options that the three commands share; their config structs begin with it. */
 typedef struct syn_run_config {
     syn_text_list data;
-    const char *device, *split, *goal;
-    int64_t seed, threads, folds, fold, pieces;
+    const char *device, *split, *goal, *num_agents_range;
+    int64_t seed, threads, folds, fold, pieces, max_rounds, read_limit;
     bool title_disjoint;
 } syn_run_config;
 
-#define SYN_RUN_OPTIONS                                                                        \
-    {"data", SYN_OPTION_LIST, offsetof(syn_run_config, data), NULL, 0, 0, "FILE.h5",           \
-     "A cache made by 'data prepare'; may be given several times.", NULL},                         \
-    {"seed", SYN_OPTION_INT, offsetof(syn_run_config, seed), "1", 0, 1e15, "S",                \
-     "Everything random follows from it.", NULL},                                                  \
-    {"device", SYN_OPTION_CHOICE, offsetof(syn_run_config, device), "auto", 0, 0,              \
-     "auto|cpu|cuda", "Where the networks run.", "DEVICE"},                                        \
-    {"threads", SYN_OPTION_INT, offsetof(syn_run_config, threads), "0", 0, 1024, "N",          \
-     "CPU threads; 0: one per core.", NULL},                                                       \
-    {"folds", SYN_OPTION_INT, offsetof(syn_run_config, folds), "0", 0, 1000, "F",              \
-     "Cut the records into F folds by a hash of their id; 0: no folds.", NULL},                    \
-    {"fold", SYN_OPTION_INT, offsetof(syn_run_config, fold), "0", 0, 999, "K",                 \
-     "The fold that is kept for testing.", NULL},                                                  \
-    {"pieces", SYN_OPTION_INT, offsetof(syn_run_config, pieces), "0", 0, SYN_PIECES_OWN_MAX,   \
-     "K", "Fill each record to K pieces with hard distractors; 0: as it is.", NULL},               \
-    {"goal", SYN_OPTION_CHOICE, offsetof(syn_run_config, goal), "asker", 0, 0,                 \
-     "asker|consensus", "Who must hold the evidence: the asker, or more than half of the team.", NULL}
+#define SYN_RUN_OPTIONS                                                                            \
+    {"data",                                                                                       \
+     SYN_OPTION_LIST,                                                                              \
+     offsetof(syn_run_config, data),                                                               \
+     NULL,                                                                                         \
+     0,                                                                                            \
+     0,                                                                                            \
+     "FILE.h5",                                                                                    \
+     "A cache made by 'data prepare'; may be given several times.",                                \
+     NULL},                                                                                        \
+        {"seed",                                                                                   \
+         SYN_OPTION_INT,                                                                           \
+         offsetof(syn_run_config, seed),                                                           \
+         "1",                                                                                      \
+         0,                                                                                        \
+         1e15,                                                                                     \
+         "S",                                                                                      \
+         "Everything random follows from it.",                                                     \
+         NULL},                                                                                    \
+        {"device", SYN_OPTION_CHOICE, offsetof(syn_run_config, device), "auto",  0,                \
+         0,        "auto|cpu|cuda",   "Where the networks run.",        "DEVICE"},                 \
+        {"threads",                                                                                \
+         SYN_OPTION_INT,                                                                           \
+         offsetof(syn_run_config, threads),                                                        \
+         "0",                                                                                      \
+         0,                                                                                        \
+         1024,                                                                                     \
+         "N",                                                                                      \
+         "CPU threads; 0: one per core.",                                                          \
+         NULL},                                                                                    \
+        {"folds",                                                                                  \
+         SYN_OPTION_INT,                                                                           \
+         offsetof(syn_run_config, folds),                                                          \
+         "0",                                                                                      \
+         0,                                                                                        \
+         1000,                                                                                     \
+         "F",                                                                                      \
+         "Cut the records into F folds by a hash of their id; 0: no folds.",                       \
+         NULL},                                                                                    \
+        {"fold",                                                                                   \
+         SYN_OPTION_INT,                                                                           \
+         offsetof(syn_run_config, fold),                                                           \
+         "0",                                                                                      \
+         0,                                                                                        \
+         999,                                                                                      \
+         "K",                                                                                      \
+         "The fold that is kept for testing.",                                                     \
+         NULL},                                                                                    \
+    {                                                                                              \
+        "pieces", SYN_OPTION_INT, offsetof(syn_run_config, pieces), "0", 0, SYN_PIECES_OWN_MAX,    \
+            "K", "Fill each record to K pieces with hard distractors; 0: as it is.", NULL          \
+    }
+
+/* The episodes that train and eval play. */
+#define SYN_RUN_ENV_OPTIONS                                                                        \
+    {"goal",                                                                                       \
+     SYN_OPTION_CHOICE,                                                                            \
+     offsetof(syn_run_config, goal),                                                               \
+     "asker",                                                                                      \
+     0,                                                                                            \
+     0,                                                                                            \
+     "asker|consensus",                                                                            \
+     "Who must hold the evidence: the asker, or more than half of the team.",                      \
+     NULL},                                                                                        \
+        {"num-agents-range",                                                                       \
+         SYN_OPTION_TEXT,                                                                          \
+         offsetof(syn_run_config, num_agents_range),                                               \
+         "2-10",                                                                                   \
+         0,                                                                                        \
+         0,                                                                                        \
+         "A-B",                                                                                    \
+         "Team sizes to draw from.",                                                               \
+         NULL},                                                                                    \
+        {"max-rounds",                                                                             \
+         SYN_OPTION_INT,                                                                           \
+         offsetof(syn_run_config, max_rounds),                                                     \
+         "0",                                                                                      \
+         0,                                                                                        \
+         250,                                                                                      \
+         "T",                                                                                      \
+         "Turns of an episode; 0: twice its pieces.",                                              \
+         NULL},                                                                                    \
+    {                                                                                              \
+        "read-limit", SYN_OPTION_INT, offsetof(syn_run_config, read_limit), "0", 0, SYN_ROWS_MAX,  \
+            "K", "Pieces an agent has read at the start, the others by ALONE; 0: all.", NULL       \
+    }
 
 /* Context, data and marks. train: the records outside of the test fold (and, if asked, without its
  * titles); else those within; without folds all. */
@@ -48,8 +118,8 @@ typedef struct syn_run {
 SYN_WARN_UNUSED syn_status syn_run_open(syn_run *s, const syn_run_config *cfg, bool train);
 void syn_run_close(syn_run *s);
 
-/* Makes the folder that the work will end in, with its parents: a wrong --out is told before the work, not
- * after it. syn_run_close takes away those that are still empty. */
+/* Makes the folder that the work will end in, with its parents: a wrong --out is told before the
+ * work, not after it. syn_run_close takes away those that are still empty. */
 SYN_WARN_UNUSED syn_status syn_run_out(syn_run *s, const char *path);
 
 /* Puts the data's name in front of a sentence about the records (SYN_ERR_FORMAT); returns st. */
@@ -58,13 +128,11 @@ syn_status syn_run_about_data(syn_status st, const syn_run_config *cfg);
 /* {"sources":[{name, licence, sha256, records}...], "records":N, "fold":.., "folds":..}; free(). */
 char *syn_run_provenance(const syn_run *s, const syn_run_config *cfg);
 
-/* Warns when a checkpoint (its provenance) has learnt from other folds than --folds and --fold leave out:
- * its figures on this fold would not be held out. */
+/* Warns when a checkpoint (its provenance) has learnt from other folds than --folds and --fold
+ * leave out: its figures on this fold would not be held out. */
 void syn_run_check_folds(const syn_run_config *cfg, const char *dir, const char *provenance);
 
-static inline syn_goal syn_goal_of(const char *name)
-{
-    return name && name[0] == 'c' ? SYN_GOAL_CONSENSUS : SYN_GOAL_ASKER;
-}
+/* The environment of SYN_RUN_ENV_OPTIONS; SYN_ERR_USAGE for a range of team sizes that is none. */
+SYN_WARN_UNUSED syn_status syn_run_env(const syn_run_config *cfg, syn_env_config *env);
 
 #endif

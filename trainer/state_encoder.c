@@ -10,7 +10,8 @@
 
 enum { E = 64, T = 8, D = 128, A = SYN_ACTIONS_MAX };
 
-/* Two projections into the space where state and next message are compared; thrown away afterwards. */
+/* Two projections into the space where state and next message are compared; thrown away afterwards.
+ */
 enum { HEAD_STATE, HEAD_MESSAGE };
 
 typedef struct run {
@@ -56,38 +57,46 @@ static syn_status transcripts(run *r, int64_t step)
     r->episode += E;
     for (int64_t t = 0; t <= T; t++) {
         const syn_observation now = syn_observation_at(&r->x, t * E);
-        SYN_RETURN_IF(syn_observe_turn(r->ctx, &r->observer, &r->model->perception, &r->corpus->tasks, r->envs,
-                                       &now));
+        SYN_RETURN_IF(syn_observe_turn(r->ctx, &r->observer, &r->model->perception,
+                                       &r->corpus->tasks, r->envs, &now));
         for (int64_t e = 0; e < E; e++) {
             syn_rng rng = syn_rng_make(r->seed, ((uint64_t)SYN_STREAM_PRETRAIN << 48) +
                                                     ((uint64_t)step << 16) + (uint64_t)(t * E + e));
             const float *rank = r->observer.rank + e * SYN_AGENTS_MAX * SYN_ROWS_MAX;
-            (void)syn_env_step(&r->envs[e], &r->env, scripted_action(&r->envs[e], rank, &rng), rank);
+            const int32_t turns_max = r->envs[e].turns_max;
+            r->envs[e].turns_max = INT32_MAX; /* a transcript does not time out */
+            (void)syn_env_step(&r->envs[e], &r->env, scripted_action(&r->envs[e], rank, &rng),
+                               rank);
+            r->envs[e].turns_max = turns_max;
         }
     }
     return SYN_OK;
 }
 
-/* For one turn t of all transcripts: state_t against message_{t+1}, negatives from the other transcripts. */
-static syn_status turn_loss(run *r, const real *state, const real *message, real *dstate, real *loss,
-                            real *accuracy)
+/* For one turn t of all transcripts: state_t against message_{t+1}, negatives from the other
+ * transcripts. */
+static syn_status turn_loss(run *r, const real *state, const real *message, real *dstate,
+                            real *loss, real *accuracy)
 {
     syn_ctx *ctx = r->ctx;
     real *u = SYN_SCRATCH(ctx, real, E * D), *v = SYN_SCRATCH(ctx, real, E * D);
     real *du = SYN_SCRATCH(ctx, real, E * D), *dv = SYN_SCRATCH(ctx, real, E * D);
     if (!u || !v || !du || !dv) return SYN_ERR_MEMORY;
     const real *ws = syn_value(&r->heads, HEAD_STATE), *wm = syn_value(&r->heads, HEAD_MESSAGE);
-    SYN_RETURN_IF(syn_linear_forward(ctx, E, SYN_STATE, D, state, SYN_STATE, ws, NULL, SYN_ACT_NONE, u, D));
-    SYN_RETURN_IF(syn_linear_forward(ctx, E, SYN_DM, D, message, SYN_DM, wm, NULL, SYN_ACT_NONE, v, D));
+    SYN_RETURN_IF(
+        syn_linear_forward(ctx, E, SYN_STATE, D, state, SYN_STATE, ws, NULL, SYN_ACT_NONE, u, D));
+    SYN_RETURN_IF(
+        syn_linear_forward(ctx, E, SYN_DM, D, message, SYN_DM, wm, NULL, SYN_ACT_NONE, v, D));
     SYN_RETURN_IF(syn_infonce_forward_backward(ctx, E, D, u, v, 1, du, dv, loss, accuracy));
     for (int64_t i = 0; i < E * D; i++) {
         du[i] /= T;
         dv[i] /= T;
     }
-    SYN_RETURN_IF(syn_linear_backward(ctx, E, SYN_STATE, D, state, SYN_STATE, ws, u, D, SYN_ACT_NONE, du, D,
-                                      dstate, SYN_STATE, syn_grad(&r->heads, HEAD_STATE), NULL));
-    return syn_linear_backward(ctx, E, SYN_DM, D, message, SYN_DM, wm, v, D, SYN_ACT_NONE, dv, D, NULL, 0,
-                               syn_grad(&r->heads, HEAD_MESSAGE), NULL);
+    SYN_RETURN_IF(syn_linear_backward(ctx, E, SYN_STATE, D, state, SYN_STATE, ws, u, D,
+                                      SYN_ACT_NONE, du, D, dstate, SYN_STATE,
+                                      syn_grad(&r->heads, HEAD_STATE), NULL));
+    return syn_linear_backward(ctx, E, SYN_DM, D, message, SYN_DM, wm, v, D, SYN_ACT_NONE, dv, D,
+                               NULL, 0, syn_grad(&r->heads, HEAD_MESSAGE), NULL);
 }
 
 static syn_status step(run *r, int64_t number, real *loss, real *accuracy)
@@ -103,12 +112,14 @@ static syn_status step(run *r, int64_t number, real *loss, real *accuracy)
     const syn_seq seq = {E, T, T * E, NULL, r->x.reset};
     syn_params_zero_grad(p);
     syn_params_zero_grad(&r->heads);
-    SYN_TRY(syn_state_forward(ctx, &r->model->control, &seq, r->x.message, NULL, NULL, &cache, &state, NULL, NULL));
+    SYN_TRY(syn_state_forward(ctx, &r->model->control, &seq, r->x.message, NULL, NULL, &cache,
+                              &state, NULL, NULL));
     for (int64_t t = 0; t < T; t++) {
         SYN_TRY(turn_loss(r, state + t * E * SYN_STATE, r->x.message + (t + 1) * E * SYN_DM,
                           dstate + t * E * SYN_STATE, loss, accuracy));
     }
-    SYN_TRY(syn_state_backward(ctx, &r->model->control, &seq, r->x.message, NULL, NULL, cache, dstate));
+    SYN_TRY(
+        syn_state_backward(ctx, &r->model->control, &seq, r->x.message, NULL, NULL, cache, dstate));
     const syn_adam adam = {(real)5e-4, (real)0.9, (real)0.99, (real)1e-8, (real)0.01, 1};
     real norm;
     SYN_TRY(syn_params_step(ctx, p, SYN_C_IN_W, SYN_C_B, &adam, &norm));
@@ -118,14 +129,15 @@ done:
     return st;
 }
 
-syn_status syn_pretrain_state(syn_ctx *ctx, syn_model *model, const syn_corpus *corpus, const int32_t *records,
-                              int64_t record_count, int64_t steps, uint64_t seed, syn_state_result *result)
+syn_status syn_pretrain_state(syn_ctx *ctx, syn_model *model, const syn_corpus *corpus,
+                              const int32_t *records, int64_t record_count, int64_t steps,
+                              uint64_t seed, syn_state_result *result)
 {
     syn_status st;
-    run r = {.ctx = ctx, .model = model, .corpus = corpus, .env = SYN_ENV_CONFIG_DEFAULT, .seed = seed};
+    run r = {
+        .ctx = ctx, .model = model, .corpus = corpus, .env = SYN_ENV_CONFIG_DEFAULT, .seed = seed};
     syn_progress bar;
     memset(result, 0, sizeof *result);
-    r.env.turns_max = 1000;
     r.source = (syn_env_source){corpus->tasks.info, records, record_count, 0.3f, seed};
     if (!model->has_control) SYN_RETURN_IF(syn_control_init(ctx, &model->control, seed));
     model->has_control = true;

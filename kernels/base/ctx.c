@@ -5,13 +5,13 @@
 #include <unistd.h>
 
 #ifdef _OPENMP
-#include <omp.h>
+#    include <omp.h>
 #endif
 #if defined(__x86_64__)
-#include <immintrin.h>
+#    include <immintrin.h>
 #endif
 #ifdef SYN_HAVE_CUDA
-#include "kernels/base/cuda.h"
+#    include "kernels/base/cuda.h"
 #endif
 
 enum { SCRATCH_BLOCK_BYTES_MIN = 1 << 20, ALIGN = 64 };
@@ -44,7 +44,7 @@ syn_status syn_ctx_init(syn_ctx *ctx, syn_device device, int threads)
     ctx->threads = threads ? threads : cores_available();
 #ifdef _OPENMP
     omp_set_num_threads(ctx->threads); /* oneDNN uses the same team */
-    #pragma omp parallel num_threads(ctx->threads)
+#    pragma omp parallel num_threads(ctx->threads)
     syn_flush_denormals();
 #else
     ctx->threads = 1;

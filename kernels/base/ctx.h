@@ -34,12 +34,14 @@ typedef struct syn_ctx {
     syn_scratch_block *top;
 } syn_ctx;
 
-/* threads 0: one per available core. SYN_ERR_UNSUPPORTED for CUDA where the build or the machine has
- * none. Sets flush-to-zero and denormals-are-zero on the calling thread and on the OpenMP team. */
+/* threads 0: one per available core. SYN_ERR_UNSUPPORTED for CUDA where the build or the machine
+ * has none. Sets flush-to-zero and denormals-are-zero on the calling thread and on the OpenMP team.
+ */
 SYN_WARN_UNUSED syn_status syn_ctx_init(syn_ctx *ctx, syn_device device, int threads);
 void syn_ctx_free(syn_ctx *ctx);
 
-/* Sets FTZ/DAZ for the calling thread; a thread that runs CPU ops without its own context calls it. */
+/* Sets FTZ/DAZ for the calling thread; a thread that runs CPU ops without its own context calls it.
+ */
 void syn_flush_denormals(void);
 
 /* Zeroed device memory, 64-byte aligned; NULL on failure (the sentence says how much was asked). */
@@ -56,14 +58,16 @@ void syn_scratch_pop(syn_ctx *ctx, syn_scratch_mark mark);
 /* Uninitialised device memory until the matching pop; NULL when out of memory. */
 void *syn_scratch_alloc(syn_ctx *ctx, size_t bytes);
 
-#define SYN_SCRATCH(ctx, type, count) ((type *)syn_scratch_alloc((ctx), sizeof(type) * (size_t)(count)))
+#define SYN_SCRATCH(ctx, type, count)                                                              \
+    ((type *)syn_scratch_alloc((ctx), sizeof(type) * (size_t)(count)))
 
 /* Calls the CPU or the CUDA side of an op; builds without CUDA have the first only. */
 #ifdef SYN_HAVE_CUDA
-#define SYN_DISPATCH(ctx, op, ...)                                                                 \
-    ((ctx)->device == SYN_DEVICE_CUDA ? op##_cuda(ctx, __VA_ARGS__) : op##_cpu(ctx, __VA_ARGS__))
+#    define SYN_DISPATCH(ctx, op, ...)                                                             \
+        ((ctx)->device == SYN_DEVICE_CUDA ? op##_cuda(ctx, __VA_ARGS__)                            \
+                                          : op##_cpu(ctx, __VA_ARGS__))
 #else
-#define SYN_DISPATCH(ctx, op, ...) op##_cpu(ctx, __VA_ARGS__)
+#    define SYN_DISPATCH(ctx, op, ...) op##_cpu(ctx, __VA_ARGS__)
 #endif
 
 #ifdef __cplusplus

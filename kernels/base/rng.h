@@ -1,15 +1,15 @@
 /* Counter-based random numbers: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as
- * 1, 2, 3", SC 2011). A draw is a pure function of (seed, stream, counter), so the CPU, a GPU and any
- * number of threads or ranks see the same numbers. Inline: it is called inside kernels. */
+ * 1, 2, 3", SC 2011). A draw is a pure function of (seed, stream, counter), so the CPU, a GPU and
+ * any number of threads or ranks see the same numbers. Inline: it is called inside kernels. */
 #ifndef SYN_BASE_RNG_H
 #define SYN_BASE_RNG_H
 
 #include <stdint.h>
 
 #ifdef __CUDACC__
-#define SYN_HD static inline __host__ __device__
+#    define SYN_HD static inline __host__ __device__
 #else
-#define SYN_HD static inline
+#    define SYN_HD static inline
 #endif
 
 typedef struct syn_philox {
@@ -19,8 +19,8 @@ typedef struct syn_philox {
 SYN_HD syn_philox syn_rng_block(uint64_t seed, uint64_t stream, uint64_t counter)
 {
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-    syn_philox r = {{(uint32_t)counter, (uint32_t)(counter >> 32), (uint32_t)stream,
-                     (uint32_t)(stream >> 32)}};
+    syn_philox r = {
+        {(uint32_t)counter, (uint32_t)(counter >> 32), (uint32_t)stream, (uint32_t)(stream >> 32)}};
     for (int i = 0; i < 10; i++) {
         uint64_t p0 = (uint64_t)0xD2511F53u * r.x[0];
         uint64_t p1 = (uint64_t)0xCD9E8D57u * r.x[2];
@@ -34,7 +34,10 @@ SYN_HD syn_philox syn_rng_block(uint64_t seed, uint64_t stream, uint64_t counter
 }
 
 /* Uniform in [0, 1), 24 bits: exact in float. */
-SYN_HD float syn_rng_unit(uint32_t x) { return (float)(x >> 8) * (1.0f / 16777216.0f); }
+SYN_HD float syn_rng_unit(uint32_t x)
+{
+    return (float)(x >> 8) * (1.0f / 16777216.0f);
+}
 
 /* A sequential source over one stream, for set-up code that draws as it goes. */
 typedef struct syn_rng {
@@ -64,7 +67,10 @@ SYN_HD uint32_t syn_rng_below(syn_rng *r, uint32_t n)
     return (uint32_t)(((uint64_t)syn_rng_u32(r) * n) >> 32);
 }
 
-SYN_HD float syn_rng_uniform(syn_rng *r) { return syn_rng_unit(syn_rng_u32(r)); }
+SYN_HD float syn_rng_uniform(syn_rng *r)
+{
+    return syn_rng_unit(syn_rng_u32(r));
+}
 
 /* Streams in use, so that no two purposes share draws under one seed. */
 enum {

@@ -33,13 +33,17 @@ syn_status syn_fail_within(syn_status code, const char *fmt, ...)
     return code;
 }
 
-const char *syn_error_text(void) { return error_text; }
+const char *syn_error_text(void)
+{
+    return error_text;
+}
 
 const char *syn_status_text(syn_status code)
 {
     switch (code) {
 #define SYN_STATUS_CASE(name, text)                                                                \
-    case SYN_##name: return text;
+    case SYN_##name:                                                                               \
+        return text;
         SYN_STATUS_MAP(SYN_STATUS_CASE)
 #undef SYN_STATUS_CASE
     }

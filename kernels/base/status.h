@@ -30,7 +30,7 @@ typedef enum syn_status {
 #undef SYN_STATUS_ENUM
 } syn_status;
 
-#define SYN_WARN_UNUSED __attribute__((warn_unused_result))
+#define SYN_WARN_UNUSED  __attribute__((warn_unused_result))
 #define SYN_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 /* Stores the sentence (cut at 1023 bytes) for this thread and returns `code`. */

@@ -304,7 +304,8 @@ static void results_are_bit_equal_for_any_number_of_threads(void **state)
     tasks_free(&three);
 }
 
-/* The same as if the question's cosines had been those worths; the rest of quest is read as it is. */
+/* The same as if the question's cosines had been those worths; the rest of quest is read as it is.
+ */
 static void another_worth_stands_where_the_cosine_stood(void **state)
 {
     tasks t = tasks_create(2), changed = tasks_create(2);

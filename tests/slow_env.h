@@ -25,6 +25,7 @@ typedef struct slow_env {
     int giver[SLOW_AGENTS][SLOW_ROWS], arrived[SLOW_AGENTS][SLOW_ROWS];
     slow_action last;
     int last_piece;
+    int reads_next; /* ALONE reads any unread piece: which one, the side under test has said */
 } slow_env;
 
 /* The list of all actions, in the order that the flat index promises. */
@@ -95,7 +96,7 @@ static inline bool slow_may_carry(const slow_env *s, slow_action a, int p)
 }
 
 /* The piece that a carries, -1 for none: the one worth most to the judge, the first of equals.
- * Reading alone goes from the first row on. The judge is always a.from: on SEND and BROADCAST it
+ * Reading alone takes the piece announced. The judge is always a.from: on SEND and BROADCAST it
  * sends, on REQUEST it is the one who asks, by whose knowledge the replier chooses. */
 static inline int slow_piece(const slow_env *s, slow_action a, const float *rank)
 {
@@ -103,7 +104,8 @@ static inline int slow_piece(const slow_env *s, slow_action a, const float *rank
     for (int p = 0; p < SLOW_ROWS; p++) {
         if (!slow_may_carry(s, a, p)) continue;
         if (best < 0) best = p;
-        if (a.kind == SYN_ALONE) return best;
+        if (a.kind == SYN_ALONE && s->reads_next >= 0 && slow_may_carry(s, a, s->reads_next))
+            return s->reads_next;
         if (rank[a.from * SLOW_ROWS + p] > rank[a.from * SLOW_ROWS + best]) best = p;
     }
     return best;

@@ -111,6 +111,8 @@ static int episode_compare(const syn_env_config *cfg, const syn_task_info *info,
     while (!s.done) {
         ranks_draw(&rng, rank);
         int a = action_draw(&rng, legal, compare_masks(&e, &s, list, legal));
+        if (list[a].kind == SYN_ALONE)
+            s.reads_next = syn_env_piece(&e, SYN_ALONE, list[a].from, -1, rank);
         if (list[a].kind <= SYN_ALONE && list[a].from < s.agents && list[a].to < s.agents)
             assert_int_equal(syn_env_piece(&e, list[a].kind, list[a].from, list[a].to, rank),
                              slow_piece(&s, list[a], rank));

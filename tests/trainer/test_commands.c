@@ -104,7 +104,6 @@ static void wrong_options_are_one_sentence(void **state)
     assert_refused_by_all("--data good.h5 --pieces 29", 2, "--pieces: 29 is out of range");
     assert_refused_by_all("--data good.h5 --seed -1", 2, "--seed");
     assert_refused_by_all("--data good.h5 --seed x", 2, "--seed: 'x' is not a number");
-    assert_refused_by_all("--data good.h5 --goal win", 2, "'win' is not one of asker|consensus");
     assert_refused_by_all("--data good.h5 --epsiodes 3", 2, "unknown option --epsiodes");
     assert_refused_by_all("--data good.h5 more", 2, "unexpected argument 'more'");
 }
@@ -163,6 +162,7 @@ static void wrong_use_of_eval_is_one_sentence(void **state)
 {
     static const wrong list[] = {
         {"eval --data good.h5", 2, "--checkpoint is missing: give a folder"},
+        {"eval --data good.h5 --checkpoint init --goal win", 2, "'win' is not one of asker|consensus"},
         {"eval --data good.h5 --checkpoint nowhere", 1, "nowhere: No such file"},
         {"eval --data good.h5 --checkpoint damaged", 1,
          "damaged/weights-1.h5: damaged: 1000 bytes"},

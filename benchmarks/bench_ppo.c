@@ -48,15 +48,17 @@ static syn_status load_tasks(bench *b)
     return st;
 }
 
+/* The k-th legal action for a random k, eight mask bytes at a time. */
 static int random_legal(const uint8_t *mask, uint32_t draw)
 {
-    uint8_t legal[A];
-    int n = 0;
-    for (int a = 0; a < A; a++) {
-        legal[n] = (uint8_t)a;
-        n += mask[a] != 0;
-    }
-    return legal[(uint64_t)draw * (uint64_t)n >> 32];
+    uint64_t word[(A + 7) / 8] = {0};
+    int n = 0, w = 0;
+    memcpy(word, mask, A);
+    for (size_t i = 0; i < sizeof word / sizeof *word; i++) n += __builtin_popcountll(word[i]);
+    int k = (int)((uint64_t)draw * (uint64_t)n >> 32);
+    for (int here; k >= (here = __builtin_popcountll(word[w])); w++) k -= here;
+    while (k--) word[w] &= word[w] - 1;
+    return w * 8 + __builtin_ctzll(word[w]) / 8;
 }
 
 static syn_status env_turns(void *user)

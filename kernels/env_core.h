@@ -206,21 +206,23 @@ SYN_HD int syn_env_piece(const syn_env *e, int kind, int from, int to, const flo
 /* mask (SYN_ACTIONS_MAX): 1 where legal. ANSWER and ABSTAIN always are. */
 SYN_HD void syn_env_legal(const syn_env *e, uint8_t *mask)
 {
+    const int n = SYN_AGENTS_MAX, pairs = n * (n - 1);
+    uint8_t *send = mask, *request = mask + pairs, *broadcast = mask + 2 * pairs,
+            *alone = broadcast + n;
     memset(mask, 0, SYN_ACTIONS_MAX);
     for (int i = 0; i < e->agents; i++) {
         uint32_t any = 0;
         for (int j = 0; j < e->agents; j++) {
             if (i == j) continue;
-            uint32_t unsent = syn_env_unsent(e, i, j);
+            const uint32_t unsent = syn_env_unsent(e, i, j);
             any |= unsent;
-            mask[syn_action_index(SYN_SEND, i, j)] = unsent != 0;
-            mask[syn_action_index(SYN_REQUEST, j, i)] = (unsent & ~e->memory[j]) != 0;
+            send[i * (n - 1) + j - (j > i)] = unsent != 0;
+            request[j * (n - 1) + i - (i > j)] = (unsent & ~e->memory[j]) != 0;
         }
-        mask[syn_action_index(SYN_BROADCAST, i, 0)] = any != 0;
-        mask[syn_action_index(SYN_ALONE, i, 0)] = (e->own[i] & ~e->memory[i]) != 0;
+        broadcast[i] = any != 0;
+        alone[i] = (e->own[i] & ~e->memory[i]) != 0;
     }
-    mask[syn_action_index(SYN_ANSWER, 0, 0)] = 1;
-    mask[syn_action_index(SYN_ABSTAIN, 0, 0)] = 1;
+    alone[n] = alone[n + 1] = 1; /* ANSWER, ABSTAIN */
 }
 
 /* ---- Reset ---- */

@@ -65,12 +65,6 @@ struct syn_control_cache {
     real *critic_hid;               /* (rows, SYN_CRITIC_HIDDEN) */
 };
 
-#define TAKE(ptr, type, count)                                                                     \
-    do {                                                                                           \
-        (ptr) = SYN_SCRATCH(ctx, type, count);                                                     \
-        if (!(ptr)) return SYN_ERR_MEMORY;                                                         \
-    } while (0)
-
 /* ---- State encoder ---- */
 
 static syn_status state_forward(syn_ctx *ctx, const syn_control *c, const syn_seq *seq,
@@ -78,10 +72,10 @@ static syn_status state_forward(syn_ctx *ctx, const syn_control *c, const syn_se
                                 syn_control_cache *k, real *hT, real *cT)
 {
     const syn_params *t = &c->params;
-    TAKE(k->in, real, seq->rows * SYN_STATE_IN);
-    TAKE(k->h, real, seq->rows * SYN_STATE);
-    TAKE(k->c, real, seq->rows * SYN_STATE);
-    TAKE(k->v, real, seq->rows * 4 * SYN_STATE);
+    SYN_TAKE(ctx, k->in, real, seq->rows * SYN_STATE_IN);
+    SYN_TAKE(ctx, k->h, real, seq->rows * SYN_STATE);
+    SYN_TAKE(ctx, k->c, real, seq->rows * SYN_STATE);
+    SYN_TAKE(ctx, k->v, real, seq->rows * 4 * SYN_STATE);
     SYN_RETURN_IF(syn_linear_forward(ctx, seq->rows, SYN_DM, SYN_STATE_IN, message, SYN_DM,
                                      syn_value(t, SYN_C_IN_W), syn_value(t, SYN_C_IN_B),
                                      SYN_ACT_RELU, k->in, SYN_STATE_IN));
@@ -94,7 +88,7 @@ syn_status syn_state_forward(syn_ctx *ctx, const syn_control *c, const syn_seq *
                              const real *message, const real *h0, const real *c0,
                              syn_control_cache **cache, real **state, real *hT, real *cT)
 {
-    TAKE(*cache, syn_control_cache, 1);
+    SYN_TAKE(ctx, *cache, syn_control_cache, 1);
     memset(*cache, 0, sizeof **cache);
     SYN_RETURN_IF(state_forward(ctx, c, seq, message, h0, c0, *cache, hT, cT));
     *state = (*cache)->h;
@@ -107,7 +101,7 @@ syn_status syn_state_backward(syn_ctx *ctx, const syn_control *c, const syn_seq 
 {
     const syn_params *t = &c->params;
     real *din;
-    TAKE(din, real, seq->rows * SYN_STATE_IN);
+    SYN_TAKE(ctx, din, real, seq->rows * SYN_STATE_IN);
     SYN_RETURN_IF(syn_lstm_backward(
         ctx, seq, SYN_STATE_IN, SYN_STATE, false, k->in, syn_value(t, SYN_C_W),
         syn_value(t, SYN_C_R), h0, c0, k->h, SYN_STATE, k->c, k->v, dstate, SYN_STATE, NULL, NULL,
@@ -124,10 +118,10 @@ static syn_status pair_head(syn_ctx *ctx, const syn_control *c, int64_t rows,
                             const syn_observation *x, syn_control_cache *k)
 {
     const syn_params *t = &c->params;
-    TAKE(k->s, real, rows * K * P);
-    TAKE(k->q, real, rows * N * K * P);
-    TAKE(k->r, real, rows * N * K * P);
-    TAKE(k->pair, real, rows * K * N * N);
+    SYN_TAKE(ctx, k->s, real, rows * K * P);
+    SYN_TAKE(ctx, k->q, real, rows * N * K * P);
+    SYN_TAKE(ctx, k->r, real, rows * N * K * P);
+    SYN_TAKE(ctx, k->pair, real, rows * K * N * N);
     SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_STATE, K * P, k->h, SYN_STATE,
                                      syn_value(t, SYN_C_PAIR_S), syn_value(t, SYN_C_PAIR_SB),
                                      SYN_ACT_NONE, k->s, K * P));
@@ -144,13 +138,13 @@ static syn_status agent_head(syn_ctx *ctx, const syn_control *c, int64_t rows,
                              const syn_observation *x, syn_control_cache *k)
 {
     const syn_params *t = &c->params;
-    TAKE(k->agent_in, real, rows * N * AGENT_IN);
-    TAKE(k->agent_q, real, rows * N * P);
-    TAKE(k->agent_s, real, rows * P);
-    TAKE(k->agent_hid, real, rows * N * P);
-    TAKE(k->agent_env, int32_t, rows * N);
-    TAKE(k->agent_row, int32_t, rows * N);
-    TAKE(k->agent, real, rows * N * 2);
+    SYN_TAKE(ctx, k->agent_in, real, rows * N * AGENT_IN);
+    SYN_TAKE(ctx, k->agent_q, real, rows * N * P);
+    SYN_TAKE(ctx, k->agent_s, real, rows * P);
+    SYN_TAKE(ctx, k->agent_hid, real, rows * N * P);
+    SYN_TAKE(ctx, k->agent_env, int32_t, rows * N);
+    SYN_TAKE(ctx, k->agent_row, int32_t, rows * N);
+    SYN_TAKE(ctx, k->agent, real, rows * N * 2);
 #pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t r = 0; r < rows * N; r++) {
         memcpy(k->agent_in + r * AGENT_IN, x->ckm + r * SYN_CKM, sizeof(real) * SYN_CKM);
@@ -176,10 +170,10 @@ static syn_status global_head(syn_ctx *ctx, const syn_control *c, int64_t rows,
                               const syn_observation *x, syn_control_cache *k, real *value)
 {
     const syn_params *t = &c->params;
-    TAKE(k->global_in, real, rows * SYN_GLOBAL_X);
-    TAKE(k->global_hid, real, rows * SYN_GLOBAL_HIDDEN);
-    TAKE(k->global, real, rows * 2);
-    TAKE(k->critic_hid, real, rows * SYN_CRITIC_HIDDEN);
+    SYN_TAKE(ctx, k->global_in, real, rows * SYN_GLOBAL_X);
+    SYN_TAKE(ctx, k->global_hid, real, rows * SYN_GLOBAL_HIDDEN);
+    SYN_TAKE(ctx, k->global, real, rows * 2);
+    SYN_TAKE(ctx, k->critic_hid, real, rows * SYN_CRITIC_HIDDEN);
 #pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t r = 0; r < rows; r++) {
         real *g = k->global_in + r * SYN_GLOBAL_X, *mean = g + SYN_STATE + SYN_CKM;
@@ -280,10 +274,10 @@ static syn_status pair_backward(syn_ctx *ctx, const syn_control *c, int64_t rows
 {
     const syn_params *t = &c->params;
     real *ds, *dq, *dr, *part;
-    TAKE(ds, real, rows * K * P);
-    TAKE(dq, real, rows * N * K * P);
-    TAKE(dr, real, rows * N * K * P);
-    TAKE(part, real, rows * SYN_STATE);
+    SYN_TAKE(ctx, ds, real, rows * K * P);
+    SYN_TAKE(ctx, dq, real, rows * N * K * P);
+    SYN_TAKE(ctx, dr, real, rows * N * K * P);
+    SYN_TAKE(ctx, part, real, rows * SYN_STATE);
     SYN_RETURN_IF(syn_pair_backward(
         ctx, rows, N, P, F, x->count, k->s, k->q, k->r, x->pair_x, syn_value(t, SYN_C_PAIR_X),
         syn_value(t, SYN_C_PAIR_W), syn_value(t, SYN_C_PAIR_W0), dpair, ds, dq, dr,
@@ -306,10 +300,10 @@ static syn_status agent_backward(syn_ctx *ctx, const syn_control *c, int64_t row
 {
     const syn_params *t = &c->params;
     real *dhid, *ds, *dq, *part;
-    TAKE(dhid, real, rows * N * P);
-    TAKE(ds, real, rows * P);
-    TAKE(dq, real, rows * N * P);
-    TAKE(part, real, rows * SYN_STATE);
+    SYN_TAKE(ctx, dhid, real, rows * N * P);
+    SYN_TAKE(ctx, ds, real, rows * P);
+    SYN_TAKE(ctx, dq, real, rows * N * P);
+    SYN_TAKE(ctx, part, real, rows * SYN_STATE);
     memset(ds, 0, sizeof(real) * (size_t)(rows * P));
     memset(dq, 0, sizeof(real) * (size_t)(rows * N * P));
     SYN_RETURN_IF(syn_linear_backward(
@@ -334,8 +328,8 @@ static syn_status mlp_backward(syn_ctx *ctx, const syn_control *c, int64_t rows,
 {
     const syn_params *t = &c->params;
     real *dhid, *din;
-    TAKE(dhid, real, rows * hidden);
-    TAKE(din, real, rows * SYN_GLOBAL_X);
+    SYN_TAKE(ctx, dhid, real, rows * hidden);
+    SYN_TAKE(ctx, din, real, rows * SYN_GLOBAL_X);
     SYN_RETURN_IF(syn_linear_backward(ctx, rows, hidden, outs, hid, hidden, syn_value(t, first + 2),
                                       out, outs, SYN_ACT_NONE, dout, outs, dhid, hidden,
                                       syn_grad(t, first + 2), syn_grad(t, first + 3)));
@@ -354,12 +348,12 @@ syn_status syn_control_backward(syn_ctx *ctx, const syn_control *c, int64_t T, i
     const int64_t rows = T * E;
     const syn_seq seq = {E, T, rows, NULL, x->reset};
     real *dstate, *dpair, *dagent, *dglobal, *dv, *dflat;
-    TAKE(dstate, real, rows * SYN_STATE);
-    TAKE(dpair, real, rows * K * N * N);
-    TAKE(dagent, real, rows * N * 2);
-    TAKE(dglobal, real, rows * 2);
-    TAKE(dv, real, rows);
-    TAKE(dflat, real, rows * SYN_ACTIONS_MAX);
+    SYN_TAKE(ctx, dstate, real, rows * SYN_STATE);
+    SYN_TAKE(ctx, dpair, real, rows * K * N * N);
+    SYN_TAKE(ctx, dagent, real, rows * N * 2);
+    SYN_TAKE(ctx, dglobal, real, rows * 2);
+    SYN_TAKE(ctx, dv, real, rows);
+    SYN_TAKE(ctx, dflat, real, rows * SYN_ACTIONS_MAX);
     memset(dstate, 0, sizeof(real) * (size_t)(rows * SYN_STATE));
     memcpy(dflat, dlogit, sizeof(real) * (size_t)(rows * SYN_ACTIONS_MAX));
     memcpy(dv, dvalue, sizeof(real) * (size_t)rows);

@@ -88,12 +88,6 @@ static syn_ffn gap_ffn(const syn_perception *p)
                   (int[]){SYN_P_GAP_B3, SYN_P_GAP_B4, SYN_P_GAP_B5});
 }
 
-#define TAKE(ptr, type, count)                                                                     \
-    do {                                                                                           \
-        (ptr) = SYN_SCRATCH(ctx, type, count);                                                     \
-        if (!(ptr)) return SYN_ERR_MEMORY;                                                         \
-    } while (0)
-
 static syn_status infer(syn_ctx *ctx, const syn_ffn *f, int64_t n, const real *x, real *y)
 {
     syn_scratch_mark mark = syn_scratch_push(ctx);
@@ -133,15 +127,15 @@ struct syn_perception_cache {
 static syn_status cache_take(syn_ctx *ctx, syn_perception_cache **out, int64_t rows, int64_t batch)
 {
     syn_perception_cache *k;
-    TAKE(k, syn_perception_cache, 1);
+    SYN_TAKE(ctx, k, syn_perception_cache, 1);
     memset(k, 0, sizeof *k);
-    TAKE(k->in, real, rows * SYN_DI_HIDDEN);
-    TAKE(k->h, real, rows * SYN_CKM);
-    TAKE(k->c, real, rows * SYN_CKM);
-    TAKE(k->v, real, rows * 4 * SYN_CKM);
-    TAKE(k->u, real, rows * SYN_CKM_ATTENTION);
-    TAKE(k->alpha, real, rows);
-    TAKE(k->ckm, real, batch * SYN_CKM);
+    SYN_TAKE(ctx, k->in, real, rows * SYN_DI_HIDDEN);
+    SYN_TAKE(ctx, k->h, real, rows * SYN_CKM);
+    SYN_TAKE(ctx, k->c, real, rows * SYN_CKM);
+    SYN_TAKE(ctx, k->v, real, rows * 4 * SYN_CKM);
+    SYN_TAKE(ctx, k->u, real, rows * SYN_CKM_ATTENTION);
+    SYN_TAKE(ctx, k->alpha, real, rows);
+    SYN_TAKE(ctx, k->ckm, real, batch * SYN_CKM);
     *out = k;
     return SYN_OK;
 }
@@ -257,18 +251,18 @@ syn_status syn_perception_forward(syn_ctx *ctx, const syn_perception *p,
     k->seed = seed;
     k->counter = counter;
     SYN_RETURN_IF(encode(ctx, p, &batch->seq, batch->items, batch->bias, k, k->ckm));
-    TAKE(k->dropped, real, n * SYN_CKM);
+    SYN_TAKE(ctx, k->dropped, real, n * SYN_CKM);
     memcpy(k->dropped, k->ckm, sizeof(real) * (size_t)(n * SYN_CKM));
     if (train)
         SYN_RETURN_IF(syn_dropout(ctx, n * SYN_CKM, p->dropout, seed, 4 * counter + 1, k->dropped));
-    TAKE(k->a, real, n * SYN_GAP_HIDDEN);
-    TAKE(k->b, real, 2 * n * SYN_GAP_HIDDEN);
+    SYN_TAKE(ctx, k->a, real, n * SYN_GAP_HIDDEN);
+    SYN_TAKE(ctx, k->b, real, 2 * n * SYN_GAP_HIDDEN);
     SYN_RETURN_IF(syn_gap_factor(ctx, p, n, k->dropped, k->a, k->b));
     others_mean(ctx, batch, SYN_GAP_HIDDEN, k->b, k->b + n * SYN_GAP_HIDDEN, false);
-    TAKE(k->ia, int32_t, rows);
-    TAKE(k->ib, int32_t, rows);
+    SYN_TAKE(ctx, k->ia, int32_t, rows);
+    SYN_TAKE(ctx, k->ib, int32_t, rows);
     pair_rows(batch, k->ia, k->ib);
-    TAKE(k->first, real, rows * SYN_GAP_HIDDEN);
+    SYN_TAKE(ctx, k->first, real, rows * SYN_GAP_HIDDEN);
     SYN_RETURN_IF(syn_gather_sum_forward(ctx, rows, SYN_GAP_HIDDEN, k->a, k->ia, k->b, k->ib,
                                          syn_value(&p->params, SYN_P_GAP_B1), SYN_ACT_RELU,
                                          k->first));
@@ -277,7 +271,7 @@ syn_status syn_perception_forward(syn_ctx *ctx, const syn_perception *p,
             syn_dropout(ctx, rows * SYN_GAP_HIDDEN, p->dropout, seed, 4 * counter + 2, k->first));
     }
     syn_ffn f = gap_ffn(p);
-    TAKE(k->ffn, real, syn_ffn_cache_size(&f, rows));
+    SYN_TAKE(ctx, k->ffn, real, syn_ffn_cache_size(&f, rows));
     return syn_ffn_forward(ctx, &f, rows, k->first, SYN_GAP_HIDDEN, train, seed, 4 * counter + 3,
                            k->ffn, logit);
 }
@@ -289,10 +283,10 @@ static syn_status gap_backward(syn_ctx *ctx, const syn_perception *p, const syn_
     const int64_t n = batch->agents, rows = n + batch->links, H = SYN_GAP_HIDDEN;
     const syn_params *t = &p->params;
     real *dfirst, *da, *db, *dckm_b;
-    TAKE(dfirst, real, rows * H);
-    TAKE(da, real, n * H);
-    TAKE(db, real, 2 * n * H);
-    TAKE(dckm_b, real, n * SYN_CKM);
+    SYN_TAKE(ctx, dfirst, real, rows * H);
+    SYN_TAKE(ctx, da, real, n * H);
+    SYN_TAKE(ctx, db, real, 2 * n * H);
+    SYN_TAKE(ctx, dckm_b, real, n * SYN_CKM);
     syn_ffn f = gap_ffn(p);
     SYN_RETURN_IF(syn_ffn_backward(ctx, &f, rows, k->first, H, k->train, k->seed,
                                    4 * k->counter + 3, k->ffn, dlogit, dfirst, H));
@@ -321,9 +315,9 @@ syn_status syn_perception_backward(syn_ctx *ctx, const syn_perception *p,
     const int64_t n = batch->agents, rows = batch->seq.rows;
     const syn_params *t = &p->params;
     real *dckm, *dh, *din;
-    TAKE(dckm, real, n * SYN_CKM);
-    TAKE(dh, real, rows * SYN_CKM);
-    TAKE(din, real, rows * SYN_DI_HIDDEN);
+    SYN_TAKE(ctx, dckm, real, n * SYN_CKM);
+    SYN_TAKE(ctx, dh, real, rows * SYN_CKM);
+    SYN_TAKE(ctx, din, real, rows * SYN_DI_HIDDEN);
     SYN_RETURN_IF(gap_backward(ctx, p, batch, k, dlogit, dckm));
     if (k->train)
         SYN_RETURN_IF(syn_dropout(ctx, n * SYN_CKM, p->dropout, k->seed, 4 * k->counter + 1, dckm));

@@ -143,12 +143,6 @@ typedef struct gap_batch {
     real *target, *weight; /* (agents + links) each; gap rows, then link rows */
 } gap_batch;
 
-#define TAKE(ptr, type, count)                                                                     \
-    do {                                                                                           \
-        (ptr) = SYN_SCRATCH(ctx, type, count);                                                     \
-        if (!(ptr)) return SYN_ERR_MEMORY;                                                         \
-    } while (0)
-
 /* The leak test gives each state the labels of another one of the same team size. */
 static const syn_env *labels_of(const run *r, int64_t e)
 {
@@ -195,19 +189,19 @@ static syn_status gap_batch_make(run *r, gap_batch *b)
     syn_ctx *ctx = r->ctx;
     const int64_t most = r->cfg->batch * N;
     memset(b, 0, sizeof *b);
-    TAKE(b->agent, int32_t, most);
-    TAKE(b->first, int32_t, most);
-    TAKE(b->size, int32_t, most);
-    TAKE(b->link_i, int32_t, most * N);
-    TAKE(b->link_j, int32_t, most * N);
-    TAKE(b->offset, int32_t, most + 1);
-    TAKE(b->target, real, most * (N + 1));
-    TAKE(b->weight, real, most);
+    SYN_TAKE(ctx, b->agent, int32_t, most);
+    SYN_TAKE(ctx, b->first, int32_t, most);
+    SYN_TAKE(ctx, b->size, int32_t, most);
+    SYN_TAKE(ctx, b->link_i, int32_t, most * N);
+    SYN_TAKE(ctx, b->link_j, int32_t, most * N);
+    SYN_TAKE(ctx, b->offset, int32_t, most + 1);
+    SYN_TAKE(ctx, b->target, real, most * (N + 1));
+    SYN_TAKE(ctx, b->weight, real, most);
     gap_targets(r, b);
     const int64_t items = syn_observe_item_count(r->envs, b->team.agents, b->agent);
     real *x, *bias;
-    TAKE(x, real, items * SYN_DI);
-    TAKE(bias, real, items);
+    SYN_TAKE(ctx, x, real, items * SYN_DI);
+    SYN_TAKE(ctx, bias, real, items);
     int64_t longest = syn_observe_items(ctx, &r->o, &r->corpus->tasks, r->envs, b->team.agents,
                                         b->agent, b->offset, x, bias);
     b->team.seq = (syn_seq){b->team.agents, longest, items, b->offset, NULL};

@@ -61,6 +61,13 @@ void *syn_scratch_alloc(syn_ctx *ctx, size_t bytes);
 #define SYN_SCRATCH(ctx, type, count)                                                              \
     ((type *)syn_scratch_alloc((ctx), sizeof(type) * (size_t)(count)))
 
+/* Scratch into `ptr`, in functions that leave the release to whoever holds the mark. */
+#define SYN_TAKE(ctx, ptr, type, count)                                                            \
+    do {                                                                                           \
+        (ptr) = SYN_SCRATCH(ctx, type, count);                                                     \
+        if (!(ptr)) return SYN_ERR_MEMORY;                                                         \
+    } while (0)
+
 /* Calls the CPU or the CUDA side of an op; builds without CUDA have the first only. */
 #ifdef SYN_HAVE_CUDA
 #    define SYN_DISPATCH(ctx, op, ...)                                                             \

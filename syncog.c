@@ -9,9 +9,11 @@ int syn_cmd_data(int argc, char **argv);
 int syn_cmd_pretrain(int argc, char **argv);
 int syn_cmd_train(int argc, char **argv);
 int syn_cmd_eval(int argc, char **argv);
+int syn_cmd_report(int argc, char **argv);
 int syn_cmd_ask(int argc, char **argv);
 int syn_cmd_checkpoint(int argc, char **argv);
 int syn_cmd_bench(int argc, char **argv);
+int syn_cmd_states(int argc, char **argv);
 
 typedef struct subcommand {
     const char *name;
@@ -26,8 +28,10 @@ static const subcommand table[] = {
     {"pretrain", syn_cmd_pretrain, "fit the networks that judge evidence, from labelled records"},
     {"train", syn_cmd_train, "train the policy: who says what to whom, and when to stop (PPO)"},
     {"eval", syn_cmd_eval, "score a checkpoint against baselines"},
+    {"report", syn_cmd_report, "show a run and its evaluation on one page"},
     {"ask", syn_cmd_ask, "let a team of agents answer one question"},
     {"checkpoint", syn_cmd_checkpoint, "list and verify checkpoints"},
+    {"states", syn_cmd_states, "write states with features and labels for other models"},
     {"bench", syn_cmd_bench, "measure speed"},
 };
 

@@ -9,12 +9,15 @@
 #include "datasets/prepare.h"
 #include "datasets/synth.h"
 #include "engine/model.h"
+#include "kernels/base/progress.h"
 #include "trainer/ppo.h"
 
-enum { TASKS = 200, ENVS = 4096, ENV_TURNS = 10, A = SYN_ACTIONS_MAX };
+enum { TASKS = 200, ENVS = 4096, ENV_TURNS = 10, A = SYN_ACTIONS_MAX, PARTS = 6 };
+enum { WARM_UP_RUNS = 1, RUNS = 5 }; /* the same on all ranks */
 
 typedef struct bench {
     syn_ctx *ctx;
+    syn_dist *dist;
     syn_dataset ds;
     syn_model model;
     syn_corpus corpus;
@@ -95,6 +98,34 @@ static syn_status both(void *user)
     return update(user);
 }
 
+/* A number of runs that does not depend on the clock: other ranks take part. */
+static syn_status measure(syn_status (*work)(void *user), bench *b, syn_bench_row *row)
+{
+    double times[RUNS];
+    for (int k = -WARM_UP_RUNS; k < RUNS; k++) {
+        const double before = syn_clock_s();
+        if (k == 0) b->ppo.times = (syn_ppo_times){0};
+        SYN_RETURN_IF(work(b));
+        if (k >= 0) times[k] = syn_clock_s() - before;
+    }
+    syn_bench_percentiles(times, RUNS, row);
+    return SYN_OK;
+}
+
+/* What the runs of `whole` have spent their time on. */
+static void divide(const syn_ppo_times *t, const syn_bench_row *whole, syn_bench_row *parts)
+{
+    const double spent[PARTS] = {t->env,      t->observe, t->forward,
+                                 t->backward, t->reduce,  t->optimise};
+    double sum = 0;
+    for (int k = 0; k < PARTS; k++) sum += spent[k];
+    for (int k = 0; k < PARTS; k++) {
+        parts[k].runs = whole->runs;
+        parts[k].p50_s = parts[k].p99_s = spent[k] / whole->runs;
+        parts[k].share = spent[k] / sum;
+    }
+}
+
 static syn_status prepare_env(bench *b)
 {
     b->envs = calloc(ENVS, sizeof *b->envs);
@@ -131,13 +162,14 @@ static syn_status prepare(bench *b)
     b->source = (syn_env_source){b->corpus.tasks.info, b->record, b->corpus.records, 0.3f, 1};
     SYN_RETURN_IF(prepare_env(b));
     syn_ppo_config cfg = SYN_PPO_DEFAULT;
-    cfg.shards = 4;
+    cfg.minibatches = 4;
+    cfg.shards = syn_dist_size(b->dist);
     cfg.shard_envs = 32;
     cfg.epochs = 4;
     cfg.kl_stop = 1e9; /* every update does all its epochs */
     const syn_ppo_source source = {&b->model.perception, b->record, b->corpus.records};
     return syn_ppo_init(b->ctx, &b->ppo, &cfg, &b->env, &b->corpus, true, &source, 1, 0.3f,
-                        &b->model.control);
+                        &b->model.control, b->dist);
 }
 
 static void bench_free(bench *b)
@@ -156,20 +188,33 @@ syn_status syn_bench_ppo(bool json, int threads)
     syn_ctx ctx;
     SYN_RETURN_IF(syn_ctx_init(&ctx, SYN_DEVICE_CPU, threads));
     bench b = {.ctx = &ctx, .env = SYN_ENV_CONFIG_DEFAULT};
-    syn_bench_row rows[] = {{.name = "env", .steps = (double)ENVS * ENV_TURNS},
-                            {.name = "rollout"},
-                            {.name = "update"},
-                            {.name = "end_to_end"}};
+    syn_bench_row rows[4 + PARTS] = {
+        {.name = "env", .steps = (double)ENVS * ENV_TURNS},
+        {.name = "rollout"},
+        {.name = "update"},
+        {.name = "end_to_end"},
+        {.name = "env_part"},
+        {.name = "features_part"},
+        {.name = "forward_part"},
+        {.name = "backward_part"},
+        {.name = "all_reduce_part"},
+        {.name = "optimiser_part"},
+    };
     syn_status st;
+    SYN_TRY(syn_dist_open(NULL, &b.dist));
     SYN_TRY(prepare(&b));
     rows[1].steps = rows[3].steps = (double)syn_ppo_steps_per_update(&b.ppo.cfg);
+    rows[3].bytes = (double)syn_ppo_env_bytes(&b.ppo.cfg);
     SYN_TRY(syn_bench_measure(env_turns, &b, 20, &rows[0]));
-    SYN_TRY(syn_bench_measure(rollout, &b, 5, &rows[1]));
-    SYN_TRY(syn_bench_measure(update, &b, 5, &rows[2]));
-    SYN_TRY(syn_bench_measure(both, &b, 5, &rows[3]));
-    syn_bench_print("ppo", rows, 4, ctx.threads, 0, json);
+    SYN_TRY(measure(rollout, &b, &rows[1]));
+    SYN_TRY(measure(update, &b, &rows[2]));
+    SYN_TRY(measure(both, &b, &rows[3]));
+    divide(&b.ppo.times, &rows[3], rows + 4);
+    if (syn_dist_rank(b.dist) == 0) syn_bench_print("ppo", rows, 4 + PARTS, ctx.threads, 0, json);
 done:
+    if (st != SYN_OK) syn_dist_abort(b.dist, syn_error_text());
     bench_free(&b);
+    syn_dist_close(b.dist);
     syn_ctx_free(&ctx);
     return st;
 }

@@ -1,7 +1,5 @@
 /* syncog eval --data: the networks against baselines and leak tests. */
 #include <errno.h>
-#include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +15,10 @@ int syn_cmd_eval(int argc, char **argv);
 typedef struct eval_options {
     syn_run_config run; /* first: shared options */
     const char *checkpoint, *raw;
-    int64_t episodes;
-    double stop_bias;
-    bool json, sample;
+    syn_text_list choose_data;
+    int64_t episodes, sweep_episodes;
+    double stop_bias, abstain_bias;
+    bool json, sample, sweep;
 } eval_options;
 
 #define FIELD(name) offsetof(eval_options, name)
@@ -36,6 +35,15 @@ static const syn_option options[] = {
      "Draw the learned policy's actions instead of argmax.", NULL},
     {"stop-bias", SYN_OPTION_REAL, FIELD(stop_bias), "0", -100, 100, "B",
      "Added to the logit of ANSWER: above 0 fewer messages, below 0 more.", NULL},
+    {"abstain-bias", SYN_OPTION_REAL, FIELD(abstain_bias), "0", -100, 100, "B",
+     "Added to the logit of ABSTAIN.", NULL},
+    {"sweep", SYN_OPTION_BOOL, FIELD(sweep), NULL, 0, 0, NULL,
+     "Try the stop biases of a grid, choose on validation records, report on the scored ones.",
+     NULL},
+    {"choose-data", SYN_OPTION_LIST, FIELD(choose_data), NULL, 0, 0, "FILE.h5",
+     "The training data whose held-out records choose; with --folds the default is --data.", NULL},
+    {"sweep-episodes", SYN_OPTION_INT, FIELD(sweep_episodes), "2000", 1, 1e6, "N",
+     "Episodes on the validation records.", NULL},
     {"raw", SYN_OPTION_TEXT, FIELD(raw), NULL, 0, 0, "FILE.jsonl",
      "Also write every prediction and episode as a JSON line, to be pooled over folds.", NULL},
     {"json", SYN_OPTION_BOOL, FIELD(json), NULL, 0, 0, NULL,
@@ -47,112 +55,26 @@ static const syn_command command = {
     "scores a checkpoint's networks against baselines and leak tests",
     NULL,
     "Without --folds every record of the file is used; with --folds F --fold K those of fold K, "
-    "which "
-    "'pretrain' and 'train' leave out when they are given the same two. success counts right "
-    "answers and right "
-    "abstentions; success_answerable leaves out the tasks that cannot be answered. Intervals are "
-    "bootstrapped by "
-    "question.\n\n"
+    "which 'pretrain' and 'train' leave out when they are given the same two. success counts right "
+    "answers and right abstentions; success_answerable leaves out the tasks that cannot be "
+    "answered. score is (return - round robin's) / (the oracle's - round robin's); area is that "
+    "under the curve of success_answerable over messages, up to round robin's. Intervals are "
+    "bootstrapped by question.\n\n"
+    "The ablations join the routing of one policy with the stopping of another: "
+    "round_robin_learned_stop sends as round robin and stops as the learned policy would; "
+    "learned_fixed_stop sends as the learned policy and answers after its mean number of messages, "
+    "learned_auto_end as soon as an answer would be right; round_robin_learned_count and "
+    "random_learned_count answer after as many messages as the learned policy sent in the same "
+    "episode; _gap_stop answers when the gap falls below a threshold (with --sweep).\n\n"
+    "--sweep moves the trade between messages and success: what it reports is chosen on the 15 % "
+    "of the training records that training held out, never on the records that are scored.\n\n"
     "Examples:\n"
     "  syncog eval --data test.h5 --checkpoint runs/first --episodes 2000 --seed 1\n"
-    "  syncog eval --data a.h5 --folds 5 --fold 0 --checkpoint runs/fold0 --json",
+    "  syncog eval --data test.h5 --checkpoint runs/first --sweep --choose-data train.h5\n"
+    "  syncog eval --data a.h5 --folds 5 --fold 0 --checkpoint runs/fold0 --sweep --json",
     options,
     sizeof options / sizeof *options,
 };
-
-static json_t *policy_json(const syn_policy_summary *p)
-{
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "return",
-                     p->episode_return, "success", p->success, "success_answerable",
-                     p->success_answerable, "abstain_precision", p->abstain_precision,
-                     "abstain_recall", p->abstain_recall, "messages", p->messages, "deliveries",
-                     p->deliveries, "ended", p->ended, "turns", p->turns, "request_share",
-                     p->request_share);
-}
-
-/* null stands for what was not measured. */
-static json_t *figure(double x)
-{
-    return isnan(x) ? json_null() : json_real(x);
-}
-
-static json_t *interval_json(const syn_interval *x)
-{
-    return json_pack("[o,o]", figure(x->low), figure(x->high));
-}
-
-static json_t *gap_json(const syn_eval_report *r)
-{
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "auroc", figure(r->gap.auroc),
-                     "balanced_accuracy", figure(r->gap.balanced_accuracy), "ece",
-                     figure(r->gap.ece), "count_only_auroc", figure(r->gap.count_only_auroc),
-                     "question_only_auroc", figure(r->gap.question_only_auroc), "shuffled_auroc",
-                     figure(r->gap.shuffled_auroc), "no_title_auroc", figure(r->gap.no_title_auroc),
-                     "no_title_balanced_accuracy", figure(r->gap.no_title_balanced_accuracy),
-                     "prior", figure(r->gap.prior));
-}
-
-static json_t *report_json(const char *dataset, const syn_eval_report *r)
-{
-    json_t *policies = json_object(), *ablations = json_object();
-    for (int k = 0; k < SYN_POLICY_COUNT; k++) {
-        if (!r->played[k]) continue;
-        json_object_set_new(k <= SYN_POLICY_LEARNED ? policies : ablations,
-                            syn_policy_name((syn_policy_kind)k), policy_json(&r->policy[k]));
-    }
-    json_t *difference = json_pack(
-        "{s:o, s:o, s:o, s:o}", "return", figure(r->difference_return.value), "return_ci95",
-        interval_json(&r->difference_return), "message_ratio", figure(r->message_ratio.value),
-        "message_ratio_ci95", interval_json(&r->message_ratio));
-    return json_pack(
-        "{s:s, s:I, s:I, s:o, s:{s:o,s:o}, s:{s:f}, s:{s:f,s:f}, s:o, s:o, s:s, s:o}", "dataset",
-        dataset, "records", (json_int_t)r->records, "episodes", (json_int_t)r->episodes, "gap",
-        gap_json(r), "gap_rollout", "auroc", figure(r->rollout_auroc), "balanced_accuracy",
-        figure(r->rollout_balanced_accuracy), "link", "auroc", r->link_auroc, "ranker", "auroc",
-        r->ranker_auroc, "cosine_auroc", r->cosine_auroc, "policies", policies, "ablations",
-        ablations, "best_untrained", syn_policy_name(r->best_untrained), "difference", difference);
-}
-
-/* "-" stands for what was not measured. */
-static const char *shown(double x, char text[16])
-{
-    if (isnan(x)) return "-";
-    snprintf(text, 16, "%.3f", x);
-    return text;
-}
-
-static void print_report(const char *dataset, const syn_eval_report *r)
-{
-    char text[16];
-    printf("%s: %lld records, %lld episodes\n\n", dataset, (long long)r->records,
-           (long long)r->episodes);
-    printf("gap detector   AUROC %.3f   balanced accuracy %.3f   ECE %.3f   without titles %.3f / "
-           "%.3f\n",
-           r->gap.auroc, r->gap.balanced_accuracy, r->gap.ece, r->gap.no_title_auroc,
-           r->gap.no_title_balanced_accuracy);
-    printf("leak tests     counts only %.3f   question only %.3f   shuffled labels %s   (.5 = "
-           "nothing to be learnt "
-           "there)\n",
-           r->gap.count_only_auroc, r->gap.question_only_auroc, shown(r->gap.shuffled_auroc, text));
-    printf("link AUROC %.3f   ranker AUROC %.3f (cosine %.3f)   gap while playing %s\n\n",
-           r->link_auroc, r->ranker_auroc, r->cosine_auroc, shown(r->rollout_auroc, text));
-    printf("%-22s %7s %8s %10s %16s %9s %10s %6s\n", "policy", "return", "success", "answerable",
-           "abstain P / R", "messages", "deliveries", "ended");
-    for (int k = 0; k < SYN_POLICY_COUNT; k++) {
-        const syn_policy_summary *p = &r->policy[k];
-        if (!r->played[k]) continue;
-        printf("%-22s %7.2f %8.3f %10.3f %8.2f / %5.2f %9.2f %10.2f %6.2f\n",
-               syn_policy_name((syn_policy_kind)k), p->episode_return, p->success,
-               p->success_answerable, p->abstain_precision, p->abstain_recall, p->messages,
-               p->deliveries, p->ended);
-    }
-    if (!r->played[SYN_POLICY_LEARNED]) return;
-    printf("\nlearned minus %s (the best untrained): return %+.2f [%.2f, %.2f], messages %.0f %% "
-           "[%.0f, %.0f]\n",
-           syn_policy_name(r->best_untrained), r->difference_return.value, r->difference_return.low,
-           r->difference_return.high, 100 * r->message_ratio.value, 100 * r->message_ratio.low,
-           100 * r->message_ratio.high);
-}
 
 static void dataset_name(const syn_dataset *ds, char *out, size_t bytes)
 {
@@ -169,21 +91,90 @@ static syn_status print_result(const syn_run *s, bool as_json, const syn_eval_re
     char name[256];
     dataset_name(&s->data, name, sizeof name);
     if (as_json) {
-        json_t *j = report_json(name, r);
-        char *text = j ? json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
-        json_decref(j);
+        char *text = syn_eval_json(name, r);
         if (!text) return syn_fail(SYN_ERR_NUMERIC, "a figure of the evaluation is not finite");
         puts(text);
         free(text);
     } else {
-        print_report(name, r);
+        syn_eval_print(name, r);
     }
     if (fflush(stdout) == 0 && !ferror(stdout)) return SYN_OK;
     return syn_fail(SYN_ERR_IO, "the result cannot be printed: %s", strerror(errno));
 }
 
+/* ---- The records that choose ---- */
+
+typedef struct choosing {
+    syn_run run;
+    uint8_t *held_out; /* (run.data.record_count) */
+    syn_eval_validation validation;
+} choosing;
+
+static int compare_key(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Marks the held-out training records, but those that are scored: neither a record nor
+ * another one about the same text chooses for itself. Returns how many there are, -1 without
+ * memory. */
+static int64_t mark_held_out(choosing *c, const syn_run *scored)
+{
+    const syn_dataset *ds = &c->run.data;
+    uint64_t *key = malloc(sizeof *key * (size_t)(scored->used + 1));
+    int64_t keys = 0, marked = 0;
+    c->held_out = calloc((size_t)ds->record_count + 1, 1);
+    if (!key || !c->held_out) {
+        free(key);
+        return -1;
+    }
+    for (int64_t r = 0; r < scored->data.record_count; r++) {
+        if (scored->use[r]) key[keys++] = syn_record_split_key(&scored->data.records[r]);
+    }
+    qsort(key, (size_t)keys, sizeof *key, compare_key);
+    for (int64_t r = 0; r < ds->record_count; r++) {
+        const syn_record *record = &ds->records[r];
+        c->held_out[r] = c->run.use[r] && syn_record_held_out(record) &&
+                         !bsearch(&record->id_key, key, (size_t)keys, sizeof *key, compare_key);
+        marked += c->held_out[r];
+    }
+    free(key);
+    return marked;
+}
+
+static syn_status choosing_open(choosing *c, const syn_run *scored, const eval_options *o)
+{
+    syn_run_config cfg = o->run;
+    if (o->choose_data.count) {
+        cfg.data = o->choose_data;
+    } else if (!o->run.folds) {
+        return syn_fail(SYN_ERR_USAGE, "eval: --sweep needs records to choose on: give the "
+                                       "training data as --choose-data, or --folds and --fold");
+    }
+    cfg.split = NULL;
+    SYN_RETURN_IF(syn_run_open(&c->run, &cfg, true));
+    const int64_t records = mark_held_out(c, scored);
+    if (records < 0) return syn_fail(SYN_ERR_MEMORY, "out of memory for the validation");
+    if (records < 2) {
+        return syn_fail(SYN_ERR_FORMAT,
+                        "%s: holds %lld held-out training records that are not scored themselves, "
+                        "at least 2 are needed to choose on",
+                        cfg.data.items[0], (long long)records);
+    }
+    c->validation = (syn_eval_validation){&c->run.data, c->held_out, c->run.use, o->sweep_episodes};
+    return SYN_OK;
+}
+
+static void choosing_close(choosing *c)
+{
+    free(c->held_out);
+    syn_run_close(&c->run);
+}
+
 /* raw: the file that appears when it is whole, or NULL. */
-static syn_status evaluate(syn_run *s, const eval_options *o, const syn_model *m, syn_new_file *raw,
+static syn_status evaluate(syn_run *s, const eval_options *o, const syn_model *m,
+                           const syn_eval_validation *validation, syn_new_file *raw,
                            syn_eval_report *r)
 {
     syn_eval_config c = {.episodes = o->episodes,
@@ -191,7 +182,8 @@ static syn_status evaluate(syn_run *s, const eval_options *o, const syn_model *m
                          .env = SYN_ENV_CONFIG_DEFAULT,
                          .pieces = (int)o->run.pieces,
                          .sample = o->sample,
-                         .stop_bias = (float)o->stop_bias};
+                         .bias = {(float)o->stop_bias, (float)o->abstain_bias},
+                         .validation = validation};
     SYN_RETURN_IF(syn_run_env(&o->run, &c.env));
     if (!raw) return syn_run_about_data(syn_evaluate(&s->ctx, &c, &s->data, s->use, m, r), &o->run);
     SYN_RETURN_IF(syn_new_file_open(raw, o->raw));
@@ -214,6 +206,7 @@ static syn_status run(int argc, char **argv)
 {
     eval_options o;
     syn_run s = {0};
+    choosing choose = {0};
     syn_model m = {0};
     syn_new_file raw = {.fd = -1};
     syn_eval_report *r = NULL;
@@ -232,18 +225,25 @@ static syn_status run(int argc, char **argv)
         st = syn_fail(SYN_ERR_FORMAT, "%s: holds no trained networks", o.checkpoint);
         goto done;
     }
+    if (o.sweep && !m.has_policy) {
+        st = syn_fail(SYN_ERR_FORMAT, "%s: holds no trained policy whose stopping could be swept",
+                      o.checkpoint);
+        goto done;
+    }
+    if (o.sweep) SYN_TRY(choosing_open(&choose, &s, &o));
     r = malloc(sizeof *r);
     if (!r) {
         st = syn_fail(SYN_ERR_MEMORY, "out of memory for the evaluation");
         goto done;
     }
-    SYN_TRY(evaluate(&s, &o, &m, o.raw ? &raw : NULL, r));
+    SYN_TRY(evaluate(&s, &o, &m, o.sweep ? &choose.validation : NULL, o.raw ? &raw : NULL, r));
     SYN_TRY(print_result(&s, o.json, r));
 done:
     syn_new_file_discard(&raw);
     free(r);
     free(provenance);
     syn_model_free(&s.ctx, &m);
+    choosing_close(&choose);
     syn_run_close(&s);
     return st;
 }

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Pools the out-of-fold predictions and episodes that benchmarks/folds.sh left and prints Markdown tables.
 
-Per seed the five folds are pooled; figures are means over seeds, with 95 % intervals bootstrapped by question
-(the question's predictions and episodes of all seeds move together). Standard library only.
+Per seed the folds are pooled; figures are means over seeds, with 95 % intervals bootstrapped by question (the
+predictions and episodes of all seeds about one question move together). What was chosen (stop biases, thresholds)
+was chosen by each run on its own validation records. Standard library only.
 
-    benchmarks/folds.py OUT_DIR
+    benchmarks/folds.py OUT_DIR [TABLE...]
 """
-import bisect
 import glob
 import json
 import os
@@ -16,175 +16,275 @@ import sys
 from collections import defaultdict
 
 BOOTSTRAPS = 300
+RAW = ("return", "success", "answerable", "abstained", "messages", "deliveries", "ended", "requests", "moves")
+EPISODES, SUCCESS, RIGHT = len(RAW), len(RAW) + 1, len(RAW) + 2  # RIGHT: abstained where nobody could answer
+WIDTH = len(RAW) + 3
+TITLES = {"gap": "Gap detector", "k10": "Records as they are", "k28": "28 pieces a record", "consensus": "Goal consensus",
+          "agents": "Trained on teams of 2 to 6, tested on 7 to 10", "transfer": "Trained on one data set, tested on another"}
+UNTRAINED = ("never", "random", "broadcast", "round_robin", "cosine_push")
 
 
-def auroc(rows):
-    """rows: (score, label, weight); weighted by the bootstrap's multiplicity, ties count half."""
-    rows = sorted(rows)
-    below = area = positives = negatives = 0.0
-    i = 0
-    while i < len(rows):
-        j, p, n = i, 0.0, 0.0
-        while j < len(rows) and rows[j][0] == rows[i][0]:
-            if rows[j][1]:
-                p += rows[j][2]
-            else:
-                n += rows[j][2]
-            j += 1
-        area += p * (below + n / 2)
-        below += n
-        positives += p
-        negatives += n
-        i = j
-    return area / (positives * negatives) if positives and negatives else 0.5
+# ---- What the runs left ----
+
+class Pool:
+    """All runs of one table on one data set.
+
+    gaps: {seed: {kind: [(id, p, label)]}}; sums: {policy: {seed: {id: [sums of RAW..]}}};
+    parts: {(policy, "agents" or "stratum", value): sums}; reports, train: [JSON of a run]."""
+
+    def __init__(self, folder, name):
+        self.gaps = defaultdict(lambda: defaultdict(list))
+        self.sums = defaultdict(lambda: defaultdict(lambda: defaultdict(lambda: [0.0] * WIDTH)))
+        self.parts = defaultdict(lambda: [0.0] * WIDTH)
+        self.reports, self.train = [], []
+        for path in sorted(glob.glob(os.path.join(folder, "seed*-fold*", name + ".json"))):
+            seed = int(re.search(r"seed(\d+)-fold", path).group(1))
+            with open(path) as f:
+                self.reports.append(json.load(f))
+            with open(path + "l") as f:
+                for line in f:
+                    self.add(seed, json.loads(line))
+            if os.path.exists(path[:-5] + "-train.json"):
+                with open(path[:-5] + "-train.json") as f:
+                    self.train.append(json.load(f))
+        self.seeds = sorted(self.gaps)
+        self.ids = sorted({row[0] for seed in self.seeds for row in self.gaps[seed]["gap"]})
+        rng = random.Random(1)
+        self.draws = [self.drawn(rng) for _ in range(BOOTSTRAPS)]
+        self.again = {}
+
+    def add(self, seed, row):
+        if row["kind"] != "episode":
+            self.gaps[seed][row["kind"]].append((row["id"], row["p"], row["label"]))
+            return
+        values = [row[key] for key in RAW]
+        right = row["abstained"] and not row["answerable"]
+        values += [1, 1 if row["success"] or right else 0, 1 if right else 0]
+        targets = [self.sums[row["policy"]][seed][row["id"]]]
+        targets += [self.parts[row["policy"], key, row[key]] for key in ("agents", "stratum") if key in row]
+        for target in targets:
+            for k, value in enumerate(values):
+                target[k] += value
+
+    def drawn(self, rng):
+        times = defaultdict(int)
+        for _ in self.ids:
+            times[rng.choice(self.ids)] += 1
+        return times
+
+    def policies(self, section):
+        return [p for p in self.reports[0][section] if p in self.sums]
+
+    def total(self, policy, seed=None):
+        """A policy's sums by question, of one seed or of all."""
+        by_id = defaultdict(lambda: [0.0] * WIDTH)
+        for s, questions in self.sums[policy].items():
+            if seed is None or s == seed:
+                for i, sums in questions.items():
+                    by_id[i] = [x + y for x, y in zip(by_id[i], sums)]
+        return by_id
+
+    def figures(self, policy, seed=None):
+        return figures([sum(column) for column in zip(*self.total(policy, seed).values())])
+
+    def resampled(self, policy):
+        """Its figures for every draw of the bootstrap."""
+        if policy not in self.again:
+            by_id = self.total(policy)
+            self.again[policy] = []
+            for times in self.draws:
+                out = [0.0] * WIDTH
+                for i, weight in times.items():
+                    if i in by_id:
+                        out = [x + weight * y for x, y in zip(out, by_id[i])]
+                self.again[policy].append(figures(out))
+        return self.again[policy]
+
+    def mean(self, *keys):
+        values = []
+        for report in self.reports:
+            for key in keys:
+                report = (report or {}).get(key)
+            if report is not None:
+                values.append(report)
+        return sum(values) / len(values) if values else float("nan")
+
+    def interval(self, a, b, measure):
+        """measure(figures of policy a, figures of policy b), and its interval."""
+        values = sorted(measure(x, y) for x, y in zip(self.resampled(a), self.resampled(b)))
+        low, high = values[int(0.025 * len(values))], values[min(int(0.975 * len(values)), len(values) - 1)]
+        return measure(self.figures(a), self.figures(b)), low, high
 
 
-def balanced(rows, threshold):
-    right, count = [0.0, 0.0], [0.0, 0.0]
-    for score, label, weight in rows:
-        count[label] += weight
-        right[label] += weight * ((score >= threshold) == bool(label))
-    return (right[0] / count[0] + right[1] / count[1]) / 2
+def ratio(a, b):
+    return a / b if b else 0.0
 
 
-def ece(rows, bins=15):
-    total, error = 0.0, defaultdict(float)
-    for score, label, weight in rows:
-        error[min(int(score * bins), bins - 1)] += weight * (score - label)
-        total += weight
-    return sum(abs(e) for e in error.values()) / total
-
-
-def load(out, dataset):
-    """-> {seed: {kind: [(id, p, label)]}}, {seed: {policy: [episode]}}, {seed: [report]}"""
-    gaps, episodes, reports = (defaultdict(lambda: defaultdict(list)) for _ in range(3))
-    for path in sorted(glob.glob(os.path.join(out, "seed*-fold*", dataset + ".jsonl"))):
-        seed = int(re.search(r"seed(\d+)-", path).group(1))
-        if not os.path.exists(path[:-1]):
-            continue
-        with open(path[:-1]) as f:
-            reports[seed]["all"].append(json.load(f))
-        with open(path) as f:
-            for line in f:
-                row = json.loads(line)
-                if row["kind"] == "episode":
-                    episodes[seed][row["policy"]].append(row)
-                else:
-                    gaps[seed][row["kind"]].append((row["id"], row["p"], row["label"]))
-    return gaps, episodes, reports
-
-
-def weights(ids, rng):
-    drawn = defaultdict(int)
-    for _ in ids:
-        drawn[rng.choice(ids)] += 1
-    return drawn
-
-
-def interval(values):
-    values = sorted(values)
-    return values[int(0.025 * len(values))], values[min(int(0.975 * len(values)), len(values) - 1)]
+def figures(t):
+    """Sums -> what a table shows."""
+    index = {key: k for k, key in enumerate(RAW)}
+    n, answerable, abstained = t[EPISODES], t[index["answerable"]], t[index["abstained"]]
+    return {"return": ratio(t[0], n), "success": ratio(t[SUCCESS], n),
+            "success_answerable": ratio(t[index["success"]], answerable), "precision": ratio(t[RIGHT], abstained),
+            "recall": ratio(t[RIGHT], n - answerable), "messages": ratio(t[index["messages"]], n),
+            "deliveries": ratio(t[index["deliveries"]], n), "ended": ratio(t[index["ended"]], n),
+            "requests": ratio(t[index["requests"]], t[index["moves"]])}
 
 
 def shown(value, low, high, digits=3):
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def gap_table(gaps, prior):
-    seeds = sorted(gaps)
-    ids = sorted({row[0] for seed in seeds for row in gaps[seed]["gap"]})
-    rng = random.Random(1)
-    draws = [weights(ids, rng) for _ in range(BOOTSTRAPS // 3)]
-    print("| gap detector | AUROC | balanced accuracy | ECE |\n|---|---|---|---|")
-    for kind, name in (("gap", "with titles"), ("gap_no_title", "without titles"), ("gap_shuffled", "shuffled labels")):
-        measures = (auroc, lambda r: balanced(r, prior), ece)
-        cells = []
-        for measure in measures:
-            mean = lambda w: sum(measure([(p, y, w[i]) for i, p, y in gaps[s][kind] if w is None or w[i]])
-                                 for s in seeds) / len(seeds)
-            one = defaultdict(lambda: 1)
-            cells.append(shown(mean(one), *interval([mean(w) for w in draws])))
-        print(f"| {name} | " + " | ".join(cells) + " |")
-    print()
+def head(*columns):
+    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
 
 
-def mean_of(rows, key):
-    return sum(r[key] for r in rows) / len(rows)
+# ---- The judges ----
+
+def auroc(rows, times):
+    """rows, sorted by p: (id, p, label), each as often as its question was drawn; ties count half."""
+    below = area = positives = i = 0
+    while i < len(rows):
+        p, n, at = 0, 0, rows[i][1]
+        while i < len(rows) and rows[i][1] == at:
+            weight = 1 if times is None else times.get(rows[i][0], 0)
+            if rows[i][2]:
+                p += weight
+            else:
+                n += weight
+            i += 1
+        area += p * (below + n / 2)
+        below += n
+        positives += p
+    return area / (positives * below) if positives and below else 0.5
 
 
-def trained(episodes):
-    """The seeds for which a policy was trained."""
-    return [s for s in sorted(episodes) if "learned" in episodes[s]]
-
-
-def policy_table(episodes):
-    seeds = trained(episodes)
-    print("| policy | return | success | answerable | abstain precision / recall | messages | deliveries | ended |")
-    print("|---|---|---|---|---|---|---|---|")
-    for policy in episodes[seeds[0]]:
-        rows = [r for s in seeds for r in episodes[s][policy]]
-        answerable = [r for r in rows if r["answerable"]]
-        abstained = [r for r in rows if r["abstained"]]
-        right = sum(not r["answerable"] for r in abstained)
-        impossible = len(rows) - len(answerable)
-        success = sum(r["success"] or (r["abstained"] and not r["answerable"]) for r in rows) / len(rows)
-        print(f"| {policy} | {mean_of(rows, 'return'):.2f} | {success:.3f} | {mean_of(answerable, 'success'):.3f} | "
-              f"{right / len(abstained) if abstained else 0:.2f} / {right / impossible if impossible else 0:.2f} | "
-              f"{mean_of(rows, 'messages'):.2f} | {mean_of(rows, 'deliveries'):.2f} | {mean_of(rows, 'ended'):.2f} |")
-    print()
-
-
-def difference(episodes):
-    seeds = trained(episodes)
-    untrained = ["never", "random", "broadcast", "round_robin", "cosine_push"]
-    returns = {p: sum(mean_of(episodes[s][p], "return") for s in seeds) / len(seeds) for p in untrained}
-    best = max(returns, key=returns.get)
-    sums = defaultdict(lambda: [0.0, 0.0, 0.0, 0.0])
-    requests = moves = 0
-    for s in seeds:
-        for a, b in zip(episodes[s]["learned"], episodes[s][best]):
-            assert (a["id"], a["episode"]) == (b["id"], b["episode"])
-            t = sums[a["id"]]
-            t[0] += a["return"] - b["return"]
-            t[1] += 1
-            t[2] += a["messages"]
-            t[3] += b["messages"]
-            requests += a["requests"]
-            moves += a["moves"]
-    ids, rng = sorted(sums), random.Random(2)
-
-    def total(drawn):
-        t = [sum(sums[i][k] * w for i, w in drawn.items()) for k in range(4)]
-        return t[0] / t[1], t[2] / t[3]
-
-    value = total({i: 1 for i in ids})
-    samples = [total(weights(ids, rng)) for _ in range(BOOTSTRAPS)]
-    print(f"learned minus {best} (the best untrained): return "
-          f"{shown(value[0], *interval([x[0] for x in samples]), 2)}, messages "
-          f"{shown(value[1], *interval([x[1] for x in samples]))} of its; REQUEST's share of moves "
-          f"{requests / max(moves, 1):.3f}\n")
-    per_seed = [sum(a["return"] - b["return"] for a, b in zip(episodes[s]["learned"], episodes[s][best])) /
-                len(episodes[s][best]) for s in seeds]
-    print("per seed: " + ", ".join(f"{x:+.2f}" for x in per_seed) + "\n")
-
-
-def main(out):
-    for dataset, name in (("distractor", "HotpotQA distractor"), ("2wiki", "2WikiMultihopQA")):
-        gaps, episodes, reports = load(out, dataset)
-        if not gaps:
+def threshold_measures(rows, times, prior, bins=15):
+    """-> balanced accuracy at the prior, expected calibration error, Brier score"""
+    right, count, error, squares = [0, 0], [0, 0], [0.0] * bins, 0.0
+    for i, p, label in rows:
+        weight = 1 if times is None else times.get(i, 0)
+        if not weight:
             continue
-        runs = [r for s in reports for r in reports[s]["all"]]
-        print(f"### {name}: seeds {sorted(gaps)}, {len(runs)} folds, "
-              f"{sum(r['records'] for r in reports[min(reports)]['all'])} records\n")
-        known = lambda *keys: [x for x in (_get(r, keys) for r in runs) if x is not None]
-        mean = lambda *keys: sum(known(*keys)) / max(len(known(*keys)), 1)
-        gap_table(gaps, mean("gap", "prior"))
-        print(f"mean over folds: count-only AUROC {mean('gap', 'count_only_auroc'):.3f}, question-only "
-              f"{mean('gap', 'question_only_auroc'):.3f}, shuffled {mean('gap', 'shuffled_auroc'):.3f}, link "
-              f"{mean('link', 'auroc'):.3f}, ranker {mean('ranker', 'auroc'):.3f}, while playing "
-              f"{mean('gap_rollout', 'auroc'):.3f}\n")
-        policy_table(episodes)
-        difference(episodes)
+        count[label] += weight
+        right[label] += weight * ((p >= prior) == bool(label))
+        error[min(int(p * bins), bins - 1)] += weight * (p - label)
+        squares += weight * (p - label) ** 2
+    total = sum(count)
+    balanced = (ratio(right[0], count[0]) + ratio(right[1], count[1])) / 2
+    return balanced, ratio(sum(map(abs, error)), total), ratio(squares, total)
+
+
+def gap_table(pool):
+    prior = pool.mean("gap", "prior")
+    head("gap detector", "AUROC", "balanced accuracy", "ECE", "Brier")
+    for kind, name in (("gap", "with titles"), ("gap_no_title", "without titles"), ("gap_shuffled", "shuffled labels")):
+        seeds = [s for s in pool.seeds if pool.gaps[s][kind]]
+        if not seeds:
+            continue
+        rows = {s: sorted(pool.gaps[s][kind], key=lambda r: r[1]) for s in seeds}
+        every = lambda times: [(auroc(rows[s], times), *threshold_measures(rows[s], times, prior)) for s in seeds]
+        mean = lambda measured: [sum(column) / len(seeds) for column in zip(*measured)]
+        value, draws = mean(every(None)), [mean(every(times)) for times in pool.draws[:BOOTSTRAPS // 3]]
+        cells = []
+        for k in range(4):
+            sample = sorted(d[k] for d in draws)
+            cells.append(shown(value[k], sample[int(0.025 * len(sample))], sample[int(0.975 * len(sample))]))
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    print(f"\nmean over folds: count-only AUROC {pool.mean('gap', 'count_only_auroc'):.3f}, question-only "
+          f"{pool.mean('gap', 'question_only_auroc'):.3f}, shuffled {pool.mean('gap', 'shuffled_auroc'):.3f}, link "
+          f"{pool.mean('link', 'auroc'):.3f}, ranker {pool.mean('ranker', 'auroc'):.3f} (cosine "
+          f"{pool.mean('ranker', 'cosine_auroc'):.3f})" +
+          (f", gap while playing {pool.mean('gap_rollout', 'auroc'):.3f}" if "learned" in pool.sums else "") + "\n")
+
+
+# ---- Policies ----
+
+def policy_table(pool, section, title):
+    names = pool.policies(section)
+    robin, oracle = (pool.figures(p)["return"] for p in ("round_robin", "oracle"))
+    head(title, "return", "score", "success", "answerable", "abstain precision / recall", "messages", "deliveries", "area")
+    for policy in names:
+        f, area = pool.figures(policy), pool.mean(section, policy, "success_message_area")
+        print(f"| {policy} | {f['return']:.2f} | {ratio(f['return'] - robin, oracle - robin):.3f} | {f['success']:.3f} | "
+              f"{f['success_answerable']:.3f} | {f['precision']:.2f} / {f['recall']:.2f} | {f['messages']:.2f} | "
+              f"{f['deliveries']:.2f} | {'-' if area != area else format(area, '.3f')} |")
+    print()
+
+
+def best_untrained(pool):
+    return max(UNTRAINED, key=lambda p: pool.figures(p)["return"])
+
+
+def difference(pool, policy, against, key):
+    return pool.interval(policy, against, lambda x, y: x[key] - y[key])
+
+
+def message_ratio(pool, policy, against):
+    return pool.interval(policy, against, lambda x, y: ratio(x["messages"], y["messages"]))
+
+
+def comparison(pool):
+    best = best_untrained(pool)
+    requests = pool.figures("learned")["requests"]
+    print(f"learned minus {best} (the best untrained): return {shown(*difference(pool, 'learned', best, 'return'), 2)}, "
+          f"success_answerable {shown(*difference(pool, 'learned', best, 'success_answerable'))}, messages "
+          f"{shown(*message_ratio(pool, 'learned', best))} of its; REQUEST's share of moves {requests:.3f}\n")
+    per_seed = [pool.figures("learned", s)["return"] - pool.figures(best, s)["return"]
+                for s in pool.seeds]
+    print("return minus its, per seed: " + ", ".join(f"{s}: {x:+.2f}" for s, x in zip(pool.seeds, per_seed)) + "\n")
+
+
+def sweep_tables(pool):
+    sweeps = [r["sweep"] for r in pool.reports if "sweep" in r]
+    if not sweeps:
+        return
+    best = best_untrained(pool)
+    head("stopping, chosen on validation records", "messages of round robin's", f"answerable minus {best}'s",
+         f"return minus {best}'s", "target", "runs that reach it")
+    for target, first in sweeps[0]["chosen"].items():
+        policy, loss = "learned_" + target, first["success_answerable_loss_max"]
+        met = sum(bool(s["chosen"][target]["met"]) for s in sweeps)
+        aim = "the highest return" if loss is None else f"{first['message_ratio_max']:.2f} at -{loss:.2f}"
+        print(f"| {target} | {shown(*message_ratio(pool, policy, 'round_robin'))} | "
+              f"{shown(*difference(pool, policy, best, 'success_answerable'))} | "
+              f"{shown(*difference(pool, policy, best, 'return'), 2)} | {aim} | "
+              f"{'-' if loss is None else f'{met} of {len(sweeps)}'} |")
+    print()
+    head("ANSWER bias", "ABSTAIN bias", "messages", "answerable", "return", "success")
+    for k, point in enumerate(sweeps[0]["points"]):
+        mean = {key: sum(s["points"][k]["test"][key] for s in sweeps) / len(sweeps)
+                for key in ("messages", "success_answerable", "return", "success")}
+        print(f"| {point['answer_bias']:+.1f} | {point['abstain_bias']:+.1f} | {mean['messages']:.2f} | "
+              f"{mean['success_answerable']:.3f} | {mean['return']:.2f} | {mean['success']:.3f} |")
+    print()
+
+
+def parts_table(pool, key, names):
+    shown_policies = [p for p in ("round_robin", "cosine_push", "learned", "oracle") if p in pool.sums]
+    head(key, *[f"{p}: return, success, messages" for p in shown_policies])
+    for value in sorted({v for policy, k, v in pool.parts if k == key}):
+        cells = []
+        for policy in shown_policies:
+            f = figures(pool.parts[policy, key, value])
+            cells.append(f"{f['return']:.2f}, {f['success']:.3f}, {f['messages']:.2f}")
+        print(f"| {names.get(value, value)} | " + " | ".join(cells) + " |")
+    print()
+
+
+def train_table(pool):
+    if not pool.train:
+        return
+    mean = lambda reports, *keys: sum(_get(r, keys) for r in reports) / len(reports)
+    head("learnt from or not (mean over folds)", "gap AUROC", "balanced accuracy", "ranker AUROC", "return", "answerable")
+    for name, reports in (("training records", pool.train), ("test records", pool.reports)):
+        policy = ["-", "-"]
+        if all("learned" in r["policies"] for r in reports):
+            policy = [f"{mean(reports, 'policies', 'learned', 'return'):.2f}",
+                      f"{mean(reports, 'policies', 'learned', 'success_answerable'):.3f}"]
+        print(f"| {name} | {mean(reports, 'gap', 'auroc'):.3f} | {mean(reports, 'gap', 'balanced_accuracy'):.3f} | "
+              f"{mean(reports, 'ranker', 'auroc'):.3f} | " + " | ".join(policy) + " |")
+    print()
 
 
 def _get(report, keys):
@@ -193,5 +293,36 @@ def _get(report, keys):
     return report
 
 
+def dataset_tables(folder, name, title):
+    pool = Pool(folder, name)
+    records = sum(r["records"] for r in pool.reports) / len(pool.seeds)
+    print(f"### {title}: seeds {pool.seeds}, {len(pool.reports)} runs, {records:.0f} records a seed, "
+          f"{pool.reports[0]['episodes']} episodes a run\n")
+    gap_table(pool)
+    if "learned" in pool.sums:
+        policy_table(pool, "policies", "policy")
+        comparison(pool)
+        policy_table(pool, "ablations", "ablation")
+        sweep_tables(pool)
+        parts_table(pool, "agents", {})
+        parts_table(pool, "stratum", {0: "sufficient", 1: "closable", 2: "unanswerable"})
+    train_table(pool)
+
+
+def main(out, tables):
+    for table in tables or TITLES:
+        for folder in sorted(glob.glob(os.path.join(out, table)) + glob.glob(os.path.join(out, table + "-*"))):
+            names = {os.path.basename(p)[:-6] for p in glob.glob(os.path.join(folder, "seed*-fold*", "*.jsonl"))
+                     if os.path.exists(p[:-1])}
+            if not names:
+                continue
+            source = os.path.basename(folder)[len(table) + 1:]
+            print(f"## {TITLES[table]}" + (f": {source}" if source else "") + "\n")
+            for name in sorted(names):
+                dataset_tables(folder, name, name)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(sys.argv[1], sys.argv[2:])

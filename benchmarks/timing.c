@@ -14,6 +14,14 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+void syn_bench_percentiles(double *times, int runs, syn_bench_row *row)
+{
+    qsort(times, (size_t)runs, sizeof *times, compare);
+    row->runs = runs;
+    row->p50_s = times[runs / 2];
+    row->p99_s = times[(runs * 99 - 1) / 100];
+}
+
 syn_status syn_bench_measure(syn_status (*work)(void *user), void *user, int runs_min,
                              syn_bench_row *row)
 {
@@ -30,9 +38,7 @@ syn_status syn_bench_measure(syn_status (*work)(void *user), void *user, int run
         row->runs = i + 1;
         if (row->runs >= runs_min && before - begun > SECONDS_PER_ROW) break;
     }
-    qsort(times, (size_t)row->runs, sizeof *times, compare);
-    row->p50_s = times[row->runs / 2];
-    row->p99_s = times[(row->runs * 99 - 1) / 100];
+    syn_bench_percentiles(times, row->runs, row);
 done:
     free(times);
     return st;
@@ -49,6 +55,8 @@ static void print_json(const char *bench, const syn_bench_row *rows, int count, 
         if (r->flops > 0) printf(", \"gflops\": %.2f", r->flops / r->p50_s * 1e-9);
         if (r->flops > 0 && peak > 0) printf(", \"gemm_share\": %.4f", r->flops / r->p50_s / peak);
         if (r->steps > 0) printf(", \"steps_per_s\": %.1f", r->steps / r->p50_s);
+        if (r->share > 0) printf(", \"share\": %.4f", r->share);
+        if (r->bytes > 0) printf(", \"env_bytes\": %.0f", r->bytes);
         printf(", \"runs\": %d}", r->runs);
     }
     printf("\n]}\n");
@@ -68,6 +76,8 @@ void syn_bench_print(const char *bench, const syn_bench_row *rows, int count, in
         if (r->flops > 0) printf(" %7.1f GFLOP/s", r->flops / r->p50_s * 1e-9);
         if (r->flops > 0 && peak > 0) printf(" %4.0f%% of gemm", 100 * r->flops / r->p50_s / peak);
         if (r->steps > 0) printf(" %12.0f steps/s", r->steps / r->p50_s);
+        if (r->share > 0) printf(" %6.1f %%", 100 * r->share);
+        if (r->bytes > 0) printf(", %.0f KiB an environment", r->bytes / 1024);
         putchar('\n');
     }
 }

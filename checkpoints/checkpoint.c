@@ -3,71 +3,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "checkpoints/files.h"
-#include "checkpoints/manifest.h"
+#include "checkpoints/store.h"
 #include "checkpoints/weights.h"
 #include "kernels/base/log.h"
 
 struct syn_checkpoint {
-    char *dir, *where; /* where: DIR/weights-<n>.h5 */
+    char *dir, *where; /* where: VERSION/weights.h5 */
     syn_manifest manifest;
     syn_weights *weights;
-    char *config, *provenance;
-    bool previous;
+    char *config, *provenance, *metrics;
+    bool fallback;
 };
 
 /* ---- loading ---- */
-
-static char *join(const char *dir, const char *name)
-{
-    char *path = NULL;
-    return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
-}
-
-static syn_status manifest_read(const syn_folder *folder, const char *name, syn_manifest *m,
-                                bool *missing)
-{
-    unsigned char *text = NULL;
-    int64_t bytes = 0;
-    char *where = join(folder->path, name);
-    memset(m, 0, sizeof *m);
-    if (!where) return syn_fail(SYN_ERR_MEMORY, "%s: out of memory", folder->path);
-    syn_status st = syn_file_read(folder, name, SYN_MANIFEST_BYTES_MAX, &text, &bytes, missing);
-    if (st == SYN_OK) st = syn_manifest_parse(where, (const char *)text, (size_t)bytes, m);
-    free(text);
-    free(where);
-    return st;
-}
-
-/* The bytes of the weights, whose size and SHA-256 are the manifest's. */
-static syn_status weights_read_verified(const syn_folder *folder, const syn_manifest *m,
-                                        unsigned char **image, bool *missing)
-{
-    char name[SYN_WEIGHTS_NAME_BYTES], hash[SYN_SHA256_TEXT];
-    int64_t bytes = 0;
-    *image = NULL;
-    syn_weights_name(m->generation, name);
-    SYN_RETURN_IF(syn_file_read(folder, name, SYN_WEIGHTS_BYTES_MAX, image, &bytes, missing));
-    syn_status st = SYN_OK;
-    if (bytes != m->file_bytes) {
-        st = syn_fail(SYN_ERR_FORMAT, "%s/%s: damaged: %lld bytes, the manifest says %lld",
-                      folder->path, name, (long long)bytes, (long long)m->file_bytes);
-        goto done;
-    }
-    SYN_TRY(syn_sha256_of(*image, (size_t)bytes, hash));
-    if (strcmp(hash, m->file_sha256)) {
-        st = syn_fail(SYN_ERR_FORMAT, "%s/%s: damaged: its SHA-256 is not the manifest's",
-                      folder->path, name);
-    }
-done:
-    if (st != SYN_OK) {
-        free(*image);
-        *image = NULL;
-    }
-    return st;
-}
 
 static syn_status weights_agree(const syn_checkpoint *cp)
 {
@@ -83,26 +32,30 @@ static syn_status weights_agree(const syn_checkpoint *cp)
     return SYN_OK;
 }
 
-static syn_status open_version(const syn_folder *folder, const char *name, syn_checkpoint **out,
-                               bool *weights_missing)
+static syn_status texts_take(syn_checkpoint *cp, const syn_store *store, const syn_version *version)
+{
+    const json_t *root = cp->manifest.root;
+    char *folder = syn_version_folder(store, version);
+    cp->dir = strdup(store->dir);
+    if (!folder || asprintf(&cp->where, "%s/%s", folder, cp->manifest.file) < 0) cp->where = NULL;
+    free(folder);
+    cp->config = json_dumps(json_object_get(root, "config"), JSON_COMPACT);
+    cp->provenance = json_dumps(json_object_get(root, "provenance"), JSON_COMPACT);
+    cp->metrics = json_dumps(json_object_get(root, "metrics"), JSON_COMPACT);
+    if (cp->dir && cp->where && cp->config && cp->provenance && cp->metrics) return SYN_OK;
+    return syn_fail(SYN_ERR_MEMORY, "%s: out of memory", store->dir);
+}
+
+syn_status syn_version_open(const syn_store *store, const syn_version *version,
+                            syn_checkpoint **out, bool *missing)
 {
     syn_status st = SYN_OK;
     unsigned char *image = NULL;
-    char weights_name[SYN_WEIGHTS_NAME_BYTES];
     syn_checkpoint *cp = calloc(1, sizeof *cp);
-    *weights_missing = false;
-    if (!cp) return syn_fail(SYN_ERR_MEMORY, "%s: out of memory", folder->path);
-    SYN_TRY(manifest_read(folder, name, &cp->manifest, NULL));
-    SYN_TRY(weights_read_verified(folder, &cp->manifest, &image, weights_missing));
-    syn_weights_name(cp->manifest.generation, weights_name);
-    cp->dir = strdup(folder->path);
-    cp->where = join(folder->path, weights_name);
-    cp->config = json_dumps(json_object_get(cp->manifest.root, "config"), JSON_COMPACT);
-    cp->provenance = json_dumps(json_object_get(cp->manifest.root, "provenance"), JSON_COMPACT);
-    if (!cp->dir || !cp->where || !cp->config || !cp->provenance) {
-        st = syn_fail(SYN_ERR_MEMORY, "%s: out of memory", folder->path);
-        goto done;
-    }
+    *out = NULL;
+    if (!cp) return syn_fail(SYN_ERR_MEMORY, "%s: out of memory", store->dir);
+    SYN_TRY(syn_version_read(store, version, &cp->manifest, &image, missing));
+    SYN_TRY(texts_take(cp, store, version));
     SYN_TRY(syn_weights_open(cp->where, image, (size_t)cp->manifest.file_bytes, &cp->weights));
     SYN_TRY(weights_agree(cp));
     *out = cp;
@@ -113,33 +66,67 @@ done:
     return st;
 }
 
+/* The newest older version that loads, or else the newest of all: *out stays NULL when there is
+ * none. `failed` is the index that has been tried, -1 for none. */
+static void open_another(const syn_store *store, int failed, int older, syn_checkpoint **out)
+{
+    bool missing;
+    if (failed >= 0) older = failed;
+    for (int k = 0; k < store->count; k++) {
+        const int i = k < older ? older - 1 - k : store->count - 1 - (k - older);
+        if (i == failed) continue;
+        if (syn_version_open(store, &store->versions[i], out, &missing) == SYN_OK) return;
+    }
+}
+
+static syn_status open_or_another(const syn_store *store, const char *which, int index, int older,
+                                  syn_status st, syn_checkpoint **out)
+{
+    char first[768];
+    const bool exact = which && strcmp(which, SYN_LINK_BEST) && strcmp(which, SYN_LINK_LATEST);
+    if (exact || (st != SYN_ERR_FORMAT && st != SYN_ERR_IO)) return st;
+    snprintf(first, sizeof first, "%s", syn_error_text());
+    open_another(store, index, older, out);
+    if (!*out) return syn_fail(st, "%s", first);
+    (*out)->fallback = true;
+    syn_log(SYN_LOG_WARN, "%s; taking version %lld", first, (long long)(*out)->manifest.version);
+    return SYN_OK;
+}
+
+syn_status syn_checkpoint_open_version(const char *dir, const char *which, syn_checkpoint **out)
+{
+    enum { ATTEMPTS = 8 };
+    syn_status st = SYN_OK;
+    *out = NULL;
+    for (int attempt = 1; attempt <= ATTEMPTS; attempt++) {
+        syn_store store;
+        int index = -1, older = 0;
+        bool missing = false;
+        /* Saves by another process between our looks may remove the version we were sent to. */
+        st = syn_store_open(dir, &store, NULL);
+        if (st == SYN_ERR_IO && attempt < ATTEMPTS) continue;
+        SYN_RETURN_IF(st);
+        st = syn_store_resolve(&store, which, &index, &older);
+        if (st == SYN_OK && index >= 0) {
+            st = syn_version_open(&store, &store.versions[index], out, &missing);
+        } else if (st == SYN_OK) {
+            missing = true;
+            st = syn_fail(SYN_ERR_IO, "%s: its link '%s' leads to a version that is not there", dir,
+                          which        ? which
+                          : store.best ? SYN_LINK_BEST
+                                       : SYN_LINK_LATEST);
+        }
+        const bool again = missing && attempt < ATTEMPTS;
+        if (st != SYN_OK && !again) st = open_or_another(&store, which, index, older, st, out);
+        syn_store_free(&store);
+        if (!again) break;
+    }
+    return st;
+}
+
 syn_status syn_checkpoint_open(const char *dir, syn_checkpoint **out)
 {
-    syn_folder folder;
-    bool missing = false;
-    char first[768];
-    *out = NULL;
-    SYN_RETURN_IF(syn_folder_open(&folder, dir, false));
-    syn_status st = open_version(&folder, SYN_MANIFEST_LATEST, out, &missing);
-    /* Two saves by another process between our two reads remove the weights we were sent to. */
-    if (missing) st = open_version(&folder, SYN_MANIFEST_LATEST, out, &missing);
-    if (st == SYN_ERR_FORMAT || st == SYN_ERR_IO) {
-        snprintf(first, sizeof first, "%s", syn_error_text());
-        syn_status again = open_version(&folder, SYN_MANIFEST_PREVIOUS, out, &missing);
-        if (again == SYN_OK) {
-            syn_log(SYN_LOG_WARN, "%s; taking the version before it (generation %lld)", first,
-                    (long long)(*out)->manifest.generation);
-            (*out)->previous = true;
-            st = SYN_OK;
-        } else if (!syn_checkpoint_exists(dir)) {
-            st = syn_fail(SYN_ERR_IO, "%s: no checkpoint in this folder (no %s)", dir,
-                          SYN_MANIFEST_LATEST);
-        } else {
-            st = syn_fail(st, "%s", first);
-        }
-    }
-    syn_folder_close(&folder);
-    return st;
+    return syn_checkpoint_open_version(dir, NULL, out);
 }
 
 void syn_checkpoint_close(syn_checkpoint *cp)
@@ -147,6 +134,7 @@ void syn_checkpoint_close(syn_checkpoint *cp)
     if (!cp) return;
     syn_weights_close(cp->weights);
     syn_manifest_free(&cp->manifest);
+    free(cp->metrics);
     free(cp->provenance);
     free(cp->config);
     free(cp->where);
@@ -201,6 +189,9 @@ syn_status syn_checkpoint_read_all(const syn_checkpoint *cp, const char *prefix,
     for (int i = 0; i < cp->manifest.tensor_count; i++) {
         const syn_tensor *have = &cp->manifest.tensors[i];
         if (strncmp(have->name, prefix, strlen(prefix))) continue;
+        if (!*prefix && !strncmp(have->name, SYN_RESUME_PREFIX, strlen(SYN_RESUME_PREFIX))) {
+            continue;
+        }
         int k = 0;
         while (k < count && strcmp(tensors[k].name, have->name)) k++;
         if (k < count) continue;
@@ -229,13 +220,25 @@ const char *syn_checkpoint_provenance(const syn_checkpoint *cp)
 {
     return cp->provenance;
 }
-int64_t syn_checkpoint_generation(const syn_checkpoint *cp)
+const char *syn_checkpoint_metrics(const syn_checkpoint *cp)
 {
-    return cp->manifest.generation;
+    return cp->metrics;
 }
-bool syn_checkpoint_is_previous(const syn_checkpoint *cp)
+const char *syn_checkpoint_dir(const syn_checkpoint *cp)
 {
-    return cp->previous;
+    return cp->dir;
+}
+const char *syn_checkpoint_created(const syn_checkpoint *cp)
+{
+    return cp->manifest.created;
+}
+int64_t syn_checkpoint_version(const syn_checkpoint *cp)
+{
+    return cp->manifest.version;
+}
+bool syn_checkpoint_is_fallback(const syn_checkpoint *cp)
+{
+    return cp->fallback;
 }
 
 const char *syn_checkpoint_content_sha256(const syn_checkpoint *cp)
@@ -245,10 +248,8 @@ const char *syn_checkpoint_content_sha256(const syn_checkpoint *cp)
 
 bool syn_checkpoint_exists(const char *dir)
 {
-    struct stat info;
-    char *latest = join(dir, SYN_MANIFEST_LATEST), *previous = join(dir, SYN_MANIFEST_PREVIOUS);
-    bool found = (latest && stat(latest, &info) == 0) || (previous && stat(previous, &info) == 0);
-    free(latest);
-    free(previous);
-    return found;
+    syn_store store;
+    if (syn_store_open(dir, &store, NULL) != SYN_OK) return false;
+    syn_store_free(&store);
+    return true;
 }

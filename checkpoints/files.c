@@ -12,7 +12,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- the folder ---- */
+/* ---- folders ---- */
+
+/* The entry of a folder made just now is durable once the folder above it is synced. */
+static void sync_parent(const char *path)
+{
+    char part[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) : 0;
+    memcpy(part, path, length);
+    part[length] = 0;
+    int fd = open(length ? part : slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return;
+    (void)fsync(fd);
+    close(fd);
+}
 
 static syn_status make_folders(const char *path)
 {
@@ -27,7 +41,9 @@ static syn_status make_folders(const char *path)
         if (part[i] != '/' && part[i] != 0) continue;
         char end = part[i];
         part[i] = 0;
-        if (mkdir(part, 0777) != 0 && errno != EEXIST) {
+        if (mkdir(part, 0777) == 0) {
+            sync_parent(part);
+        } else if (errno != EEXIST) {
             return syn_fail(SYN_ERR_IO, "%s: the folder cannot be made: %s", part, strerror(errno));
         }
         part[i] = end;
@@ -45,6 +61,20 @@ syn_status syn_folder_open(syn_folder *folder, const char *path, bool make)
     return SYN_OK;
 }
 
+syn_status syn_folder_open_above(syn_folder *folder, char *path, const char **name)
+{
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/') path[--length] = 0;
+    char *slash = strrchr(path, '/');
+    *name = slash ? slash + 1 : path;
+    if (!**name || !strcmp(*name, ".") || !strcmp(*name, "..")) {
+        return syn_fail(SYN_ERR_INVALID, "'%s' does not end in a name", path);
+    }
+    if (!slash) return syn_folder_open(folder, ".", false);
+    *slash = 0;
+    return syn_folder_open(folder, slash == path ? "/" : path, true);
+}
+
 void syn_folder_close(syn_folder *folder)
 {
     if (folder->fd >= 0) close(folder->fd);
@@ -60,51 +90,56 @@ syn_status syn_folder_lock(const syn_folder *folder)
     return SYN_OK; /* a file system without locks */
 }
 
-/* n for "weights-<n>.h5" and "weights-<n>.h5.tmp", else 0. */
-static int64_t generation_of(const char *name)
+syn_status syn_folder_sync(const syn_folder *folder)
 {
-    char *end = NULL;
-    if (strncmp(name, "weights-", 8) || name[8] < '1' || name[8] > '9') return 0;
-    errno = 0;
-    long long n = strtoll(name + 8, &end, 10);
-    if (errno || n >= SYN_GENERATION_MAX || (strcmp(end, ".h5") && strcmp(end, ".h5.tmp")))
-        return 0;
-    return n;
+    /* EINVAL: a file system whose folders need no fsync. */
+    if (fsync(folder->fd) == 0 || errno == EINVAL) return SYN_OK;
+    return syn_fail(SYN_ERR_IO, "%s: %s", folder->path, strerror(errno));
 }
 
-static DIR *folder_list(const syn_folder *folder)
+DIR *syn_folder_list(const syn_folder *folder, const char *name)
 {
-    int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(folder->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return NULL;
     DIR *d = fdopendir(fd);
     if (!d) close(fd);
     return d;
 }
 
-int64_t syn_folder_generation_max(const syn_folder *folder)
+bool syn_folder_has(const syn_folder *folder, const char *name)
 {
-    int64_t best = 0;
-    DIR *d = folder_list(folder);
-    if (!d) return 0;
-    for (struct dirent *e; (e = readdir(d));) {
-        int64_t n = generation_of(e->d_name);
-        if (n > best) best = n;
-    }
-    closedir(d);
-    return best;
+    struct stat info;
+    return fstatat(folder->fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-void syn_folder_sweep(const syn_folder *folder, int64_t keep_a, int64_t keep_b)
+void syn_folder_remove(const syn_folder *folder, const char *name)
 {
-    DIR *d = folder_list(folder);
-    if (!d) return;
-    for (struct dirent *e; (e = readdir(d));) {
-        const char *name = e->d_name, *dot = strrchr(name, '.');
-        int64_t n = generation_of(name);
-        bool half = dot && !strcmp(dot, ".tmp") && (n > 0 || !strncmp(name, "manifest.", 9));
-        if (half || (n > 0 && n != keep_a && n != keep_b)) unlinkat(folder->fd, name, 0);
+    DIR *d = syn_folder_list(folder, name);
+    if (!d) {
+        unlinkat(folder->fd, name, 0);
+        return;
     }
+    for (struct dirent *e; (e = readdir(d));) unlinkat(dirfd(d), e->d_name, 0);
     closedir(d);
+    unlinkat(folder->fd, name, AT_REMOVEDIR);
+}
+
+void syn_folder_remove_empty(const syn_folder *folder, const char *name)
+{
+    unlinkat(folder->fd, name, AT_REMOVEDIR);
+}
+
+syn_status syn_link_prepare(const syn_folder *folder, const char *name, const char *target)
+{
+    unlinkat(folder->fd, name, 0);
+    if (symlinkat(target, folder->fd, name) == 0) return SYN_OK;
+    return syn_fail(SYN_ERR_IO, "%s/%s: not saved: %s", folder->path, name, strerror(errno));
+}
+
+syn_status syn_folder_rename(const syn_folder *folder, const char *from, const char *to)
+{
+    if (renameat(folder->fd, from, folder->fd, to) == 0) return SYN_OK;
+    return syn_fail(SYN_ERR_IO, "%s/%s: not saved: %s", folder->path, to, strerror(errno));
 }
 
 /* ---- files ---- */
@@ -154,39 +189,67 @@ done:
     return st;
 }
 
-/* Data and metadata on disk, or an errno. */
-static int write_durably(int fd, const unsigned char *data, size_t bytes)
+/* 0, or an errno. */
+static int write_all(int fd, const void *data, size_t bytes)
 {
+    const unsigned char *at = data;
     while (bytes > 0) {
-        ssize_t n = write(fd, data, bytes < (1u << 30) ? bytes : (1u << 30));
+        ssize_t n = write(fd, at, bytes < (1u << 30) ? bytes : (1u << 30));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return errno;
-        data += n;
+        at += n;
         bytes -= (size_t)n;
     }
-    return fsync(fd) == 0 ? 0 : errno;
+    return 0;
 }
 
-syn_status syn_file_replace(const syn_folder *folder, const char *name, const void *data,
-                            size_t bytes)
+syn_status syn_file_begin(syn_file_writer *w, const syn_folder *folder, const char *name)
 {
-    char temporary[SYN_WEIGHTS_NAME_BYTES + 8];
-    snprintf(temporary, sizeof temporary, "%s.tmp", name);
-    unlinkat(folder->fd, temporary, 0);
-    int fd = openat(folder->fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) return syn_fail(SYN_ERR_IO, "%s/%s: %s", folder->path, temporary, strerror(errno));
-    int fault = write_durably(fd, data, bytes);
-    if (close(fd) != 0 && !fault) fault = errno;
-    if (!fault && renameat(folder->fd, temporary, folder->fd, name) != 0) fault = errno;
-    if (fault) {
-        unlinkat(folder->fd, temporary, 0);
-        return syn_fail(SYN_ERR_IO, "%s/%s: not saved: %s", folder->path, name, strerror(fault));
+    *w = (syn_file_writer){.folder = folder, .name = name, .fd = -1};
+    if (snprintf(w->temporary, sizeof w->temporary, "%s.tmp", name) >= (int)sizeof w->temporary) {
+        return syn_fail(SYN_ERR_INVALID, "%s/%s: the file's name is too long", folder->path, name);
     }
-    /* EINVAL: a file system whose folders need no fsync. */
-    if (fsync(folder->fd) != 0 && errno != EINVAL) {
-        return syn_fail(SYN_ERR_IO, "%s: %s", folder->path, strerror(errno));
-    }
-    return SYN_OK;
+    unlinkat(folder->fd, w->temporary, 0);
+    w->fd = openat(folder->fd, w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (w->fd >= 0) return SYN_OK;
+    return syn_fail(SYN_ERR_IO, "%s/%s: not saved: %s", folder->path, name, strerror(errno));
+}
+
+void syn_file_add(syn_file_writer *w, const void *data, size_t bytes)
+{
+    if (!w->fault) w->fault = write_all(w->fd, data, bytes);
+}
+
+void syn_file_abandon(syn_file_writer *w)
+{
+    if (w->fd < 0) return;
+    close(w->fd);
+    w->fd = -1;
+    unlinkat(w->folder->fd, w->temporary, 0);
+}
+
+syn_status syn_file_commit(syn_file_writer *w)
+{
+    int dir = w->folder->fd;
+    if (!w->fault && fsync(w->fd) != 0) w->fault = errno;
+    if (close(w->fd) != 0 && !w->fault) w->fault = errno;
+    w->fd = -1;
+    if (!w->fault && renameat(dir, w->temporary, dir, w->name) != 0) w->fault = errno;
+    if (!w->fault) return syn_folder_sync(w->folder);
+    unlinkat(dir, w->temporary, 0);
+    return syn_fail(SYN_ERR_IO, "%s/%s: not saved: %s", w->folder->path, w->name,
+                    strerror(w->fault));
+}
+
+syn_status syn_file_create(const syn_folder *folder, const char *name, const void *data,
+                           size_t bytes)
+{
+    int fd = openat(folder->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int fault = fd < 0 ? errno : write_all(fd, data, bytes);
+    if (!fault && fsync(fd) != 0) fault = errno;
+    if (fd >= 0 && close(fd) != 0 && !fault) fault = errno;
+    if (!fault) return SYN_OK;
+    return syn_fail(SYN_ERR_IO, "%s/%s: not saved: %s", folder->path, name, strerror(fault));
 }
 
 /* ---- SHA-256 ---- */

@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "checkpoints/files.h"
-
 static const char *const type_names[] = {
-    [SYN_TENSOR_F32] = "f32", [SYN_TENSOR_I32] = "i32", [SYN_TENSOR_U8] = "u8"};
-enum { TYPE_COUNT = 3 };
+    [SYN_TENSOR_F32] = "f32", [SYN_TENSOR_I32] = "i32", [SYN_TENSOR_U8] = "u8",
+    [SYN_TENSOR_F64] = "f64", [SYN_TENSOR_I64] = "i64", [SYN_TENSOR_U64] = "u64"};
+static const int type_bytes[] = {[SYN_TENSOR_F32] = 4, [SYN_TENSOR_I32] = 4, [SYN_TENSOR_U8] = 1,
+                                 [SYN_TENSOR_F64] = 8, [SYN_TENSOR_I64] = 8, [SYN_TENSOR_U64] = 8};
+enum { TYPE_COUNT = 6 };
 
 /* ---- tensors ---- */
 
@@ -27,7 +28,7 @@ int64_t syn_tensor_elements(const syn_tensor *tensor)
 
 int64_t syn_tensor_bytes(const syn_tensor *tensor)
 {
-    return syn_tensor_elements(tensor) * (tensor->type == SYN_TENSOR_U8 ? 1 : 4);
+    return syn_tensor_elements(tensor) * type_bytes[tensor->type];
 }
 
 const char *syn_tensor_shape_text(const syn_tensor *t, char out[128])
@@ -95,7 +96,7 @@ syn_status syn_tensors_check(const char *where, const syn_tensor *tensors, int c
         if ((int)t->type < 0 || (int)t->type >= TYPE_COUNT) {
             return syn_fail(code, "%s: tensor %s has an unknown type", where, t->name);
         }
-        int64_t bytes = t->type == SYN_TENSOR_U8 ? 1 : 4;
+        int64_t bytes = type_bytes[t->type];
         for (int k = 0; k < t->rank; k++) {
             if (t->shape[k] < 1 || t->shape[k] > SYN_WEIGHTS_BYTES_MAX / bytes) {
                 return syn_fail(code, "%s: tensor %s has a dimension of %lld", where, t->name,
@@ -166,7 +167,7 @@ static syn_status take_tensor(const char *where, size_t index, const json_t *ent
         t->type = (syn_tensor_type)k;
         return SYN_OK;
     }
-    return field_wrong(here, "type", "f32, i32 or u8");
+    return field_wrong(here, "type", "f32, i32, u8, f64, i64 or u64");
 }
 
 static syn_status take_tensors(const char *where, syn_manifest *m)
@@ -205,40 +206,74 @@ static syn_status own_hash(const char *where, const json_t *root, char out[SYN_S
     return st;
 }
 
-static syn_status check_kind(const char *where, const json_t *root)
+static syn_status take_format(const char *where, const json_t *root, int *out)
 {
     const char *format = json_string_value(json_object_get(root, "format"));
     const json_t *version = json_object_get(root, "format_version");
+    const json_int_t number = json_integer_value(version);
     if (!format || strcmp(format, SYN_MANIFEST_FORMAT)) {
         return field_wrong(where, "format", "\"" SYN_MANIFEST_FORMAT "\"");
     }
     if (!json_is_integer(version)) return field_wrong(where, "format_version", "a whole number");
-    if (json_integer_value(version) != SYN_MANIFEST_VERSION) {
-        return syn_fail(SYN_ERR_UNSUPPORTED, "%s: format_version is %lld, this build reads %d",
-                        where, (long long)json_integer_value(version), SYN_MANIFEST_VERSION);
+    if (number < 1 || number > SYN_MANIFEST_VERSION) {
+        return syn_fail(SYN_ERR_UNSUPPORTED, "%s: format_version is %lld, this build reads 1 to %d",
+                        where, (long long)number, SYN_MANIFEST_VERSION);
+    }
+    *out = (int)number;
+    return SYN_OK;
+}
+
+syn_status syn_metrics_check(const char *where, const json_t *metrics, syn_status code)
+{
+    const char *name;
+    json_t *value;
+    if (!json_is_object(metrics) || json_object_size(metrics) > SYN_CHECKPOINT_METRICS_MAX) {
+        return syn_fail(code, "%s: metrics is missing or not an object of at most %d numbers",
+                        where, SYN_CHECKPOINT_METRICS_MAX);
+    }
+    json_object_foreach((json_t *)metrics, name, value)
+    {
+        size_t n = strlen(name);
+        if (n < 1 || n >= SYN_METRIC_NAME_BYTES_MAX) {
+            return syn_fail(code, "%s: a metric's name has %zu bytes, allowed are 1 to %d", where,
+                            n, SYN_METRIC_NAME_BYTES_MAX - 1);
+        }
+        if (!json_is_number(value)) {
+            return syn_fail(code, "%s: metric %s is not a number", where, name);
+        }
     }
     return SYN_OK;
 }
 
+/* The only name that is accepted is our own, so nothing outside the folder can be named. */
+static syn_status take_file(const char *where, syn_manifest *m)
+{
+    if (m->format == 1) {
+        snprintf(m->file, sizeof m->file, "weights-%lld.h5", (long long)m->version);
+    } else {
+        snprintf(m->file, sizeof m->file, SYN_WEIGHTS_NAME);
+    }
+    const char *file = json_string_value(json_object_get(m->root, "file"));
+    return file && !strcmp(file, m->file) ? SYN_OK : field_wrong(where, "file", m->file);
+}
+
 static syn_status take_fields(const char *where, syn_manifest *m)
 {
-    char stored[SYN_SHA256_TEXT], computed[SYN_SHA256_TEXT], name[SYN_WEIGHTS_NAME_BYTES];
-    const json_t *root = m->root;
-    SYN_RETURN_IF(check_kind(where, root));
+    char stored[SYN_SHA256_TEXT], computed[SYN_SHA256_TEXT];
+    json_t *root = m->root;
+    SYN_RETURN_IF(take_format(where, root, &m->format));
     SYN_RETURN_IF(take_hash(where, root, "manifest_sha256", stored));
     SYN_RETURN_IF(own_hash(where, root, computed));
     if (strcmp(stored, computed)) {
         return syn_fail(SYN_ERR_FORMAT, "%s: damaged or edited: it does not match its own SHA-256",
                         where);
     }
-    SYN_RETURN_IF(take_integer(where, root, "generation", SYN_GENERATION_MAX, &m->generation));
+    SYN_RETURN_IF(take_integer(where, root, m->format == 1 ? "generation" : "version",
+                               SYN_VERSION_MAX, &m->version));
     SYN_RETURN_IF(take_integer(where, root, "file_bytes", SYN_WEIGHTS_BYTES_MAX, &m->file_bytes));
     SYN_RETURN_IF(take_hash(where, root, "file_sha256", m->file_sha256));
     SYN_RETURN_IF(take_hash(where, root, "content_sha256", m->content_sha256));
-    /* The only name that is accepted is our own, so nothing outside the folder can be named. */
-    syn_weights_name(m->generation, name);
-    const char *file = json_string_value(json_object_get(root, "file"));
-    if (!file || strcmp(file, name)) return field_wrong(where, "file", name);
+    SYN_RETURN_IF(take_file(where, m));
     const char *created = json_string_value(json_object_get(root, "created"));
     if (!created || strlen(created) >= sizeof m->created) {
         return field_wrong(where, "created", "a date");
@@ -249,6 +284,13 @@ static syn_status take_fields(const char *where, syn_manifest *m)
     }
     if (!json_is_object(json_object_get(root, "provenance"))) {
         return field_wrong(where, "provenance", "an object");
+    }
+    if (m->format == 1) {
+        if (json_object_set_new(root, "metrics", json_object()) != 0) {
+            return syn_fail(SYN_ERR_MEMORY, "%s: out of memory", where);
+        }
+    } else {
+        SYN_RETURN_IF(syn_metrics_check(where, json_object_get(root, "metrics"), SYN_ERR_FORMAT));
     }
     return take_tensors(where, m);
 }
@@ -271,11 +313,6 @@ syn_status syn_manifest_parse(const char *where, const char *text, size_t length
 
 /* ---- writing ---- */
 
-void syn_weights_name(int64_t generation, char out[SYN_WEIGHTS_NAME_BYTES])
-{
-    snprintf(out, SYN_WEIGHTS_NAME_BYTES, "weights-%lld.h5", (long long)generation);
-}
-
 static json_t *tensor_entry(const syn_tensor *t)
 {
     json_t *shape = json_array();
@@ -285,22 +322,21 @@ static json_t *tensor_entry(const syn_tensor *t)
 }
 
 syn_status syn_manifest_format(const syn_manifest *m, json_t *config, json_t *provenance,
-                               char **text)
+                               json_t *metrics, char **text)
 {
-    char name[SYN_WEIGHTS_NAME_BYTES], hash[SYN_SHA256_TEXT];
+    char hash[SYN_SHA256_TEXT];
     syn_status st = syn_fail(SYN_ERR_MEMORY, "the manifest does not fit in memory");
     json_t *tensors = json_array(), *root = NULL;
     *text = NULL;
     for (int i = 0; i < m->tensor_count; i++) {
         if (json_array_append_new(tensors, tensor_entry(&m->tensors[i])) != 0) goto done;
     }
-    syn_weights_name(m->generation, name);
-    root = json_pack("{s:s, s:i, s:s, s:I, s:s, s:I, s:s, s:s, s:O, s:O, s:O}", "format",
+    root = json_pack("{s:s, s:i, s:s, s:I, s:s, s:I, s:s, s:s, s:O, s:O, s:O, s:O}", "format",
                      SYN_MANIFEST_FORMAT, "format_version", (int)SYN_MANIFEST_VERSION, "created",
-                     m->created, "generation", (json_int_t)m->generation, "file", name,
+                     m->created, "version", (json_int_t)m->version, "file", SYN_WEIGHTS_NAME,
                      "file_bytes", (json_int_t)m->file_bytes, "file_sha256", m->file_sha256,
-                     "content_sha256", m->content_sha256, "config", config, "provenance",
-                     provenance, "tensors", tensors);
+                     "content_sha256", m->content_sha256, "metrics", metrics, "config", config,
+                     "provenance", provenance, "tensors", tensors);
     if (!root) goto done;
     SYN_TRY(own_hash("the manifest", root, hash));
     json_object_set_new(root, "manifest_sha256", json_string(hash));

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TENSORS_MAX = 512, CALIBRATION = 2 * SYN_GAP_OUT };
+enum { MODEL_TENSORS_MAX = 512, CALIBRATION = 2 * SYN_GAP_OUT };
 
 /* The tensors of a model under construction, with room for the names. */
 typedef struct table {
-    syn_tensor tensor[TENSORS_MAX];
-    char name[TENSORS_MAX][SYN_TENSOR_NAME_BYTES_MAX];
+    syn_tensor tensor[SYN_CHECKPOINT_TENSORS_MAX];
+    char name[MODEL_TENSORS_MAX][SYN_TENSOR_NAME_BYTES_MAX];
     float calibration[SYN_MODEL_PARTS_MAX + 2][CALIBRATION];
     int count, calibrations;
 } table;
@@ -75,27 +75,59 @@ static void take_calibration(table *t, syn_perception *p, int *row)
     }
 }
 
-syn_status syn_model_save(const char *dir, const syn_model *m, bool moments,
-                          const char *config_json, const char *provenance_json)
+static syn_status add_resume(table *t, const char *dir, const syn_tensors *resume)
 {
-    table *t = malloc(sizeof *t);
-    json_t *root = NULL, *config = NULL;
-    char *text = NULL;
-    syn_status st = syn_fail(SYN_ERR_MEMORY, "out of memory while a checkpoint was written");
-    if (!t) goto done;
-    add_model(t, m, moments);
-    config = config_json ? json_loads(config_json, 0, NULL) : json_object();
-    root = json_pack("{s:b, s:I, s:i, s:b, s:b, s:b, s:b, s:I, s:O?}", "central", m->central,
-                     "table_seed", (json_int_t)m->table_seed, "parts", m->parts, "has_perception",
-                     m->has_perception, "has_shuffled", m->has_shuffled, "has_control",
-                     m->has_control, "has_policy", m->has_policy, "step",
-                     (json_int_t)m->control.params.step, "config", config);
-    text = root ? json_dumps(root, JSON_COMPACT) : NULL;
-    if (!text) goto done;
-    st = syn_checkpoint_save(dir, t->tensor, t->count, text, provenance_json);
-done:
+    if (!resume) return SYN_OK;
+    if (resume->count > SYN_CHECKPOINT_TENSORS_MAX - t->count) {
+        return syn_fail(SYN_ERR_INVALID, "checkpoint %s: %d tensors to resume from are too many",
+                        dir, resume->count);
+    }
+    for (int i = 0; i < resume->count; i++) {
+        const char *name = resume->item[i].name;
+        if (!name || strncmp(name, SYN_RESUME_PREFIX, strlen(SYN_RESUME_PREFIX))) {
+            return syn_fail(SYN_ERR_INVALID,
+                            "checkpoint %s: the name of tensor %s does not begin "
+                            "with " SYN_RESUME_PREFIX,
+                            dir, name ? name : "(none)");
+        }
+        t->tensor[t->count++] = resume->item[i];
+    }
+    return SYN_OK;
+}
+
+/* The version's config: what shapes the model, and the caller's own. */
+static char *config_format(const syn_model *m, const char *config_json)
+{
+    json_t *config = config_json ? json_loads(config_json, 0, NULL) : json_object();
+    json_t *root = json_pack("{s:b, s:I, s:i, s:b, s:b, s:b, s:b, s:I, s:O?}", "central",
+                             m->central, "table_seed", (json_int_t)m->table_seed, "parts", m->parts,
+                             "has_perception", m->has_perception, "has_shuffled", m->has_shuffled,
+                             "has_control", m->has_control, "has_policy", m->has_policy, "step",
+                             (json_int_t)m->control.params.step, "config", config);
+    char without[SYN_WITHOUT_TEXT_BYTES];
+    syn_without_text(m->perception.without, without, sizeof without);
+    if (*without) json_object_set_new(root, "without", json_string(without));
+    char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     json_decref(config);
+    return text;
+}
+
+syn_status syn_model_save(const char *dir, const syn_model *m, bool moments,
+                          const syn_save_facts *facts, const syn_tensors *resume)
+{
+    syn_save_facts about = facts ? *facts : (syn_save_facts){0};
+    syn_status st = syn_fail(SYN_ERR_MEMORY, "out of memory while a checkpoint was written");
+    char *text = NULL;
+    table *t = malloc(sizeof *t);
+    if (!t) goto done;
+    text = config_format(m, about.config_json);
+    if (!text) goto done;
+    about.config_json = text;
+    add_model(t, m, moments);
+    SYN_TRY(add_resume(t, dir, resume));
+    st = syn_checkpoint_save(dir, t->tensor, t->count, &about, NULL);
+done:
     free(text);
     free(t);
     return st;
@@ -119,10 +151,23 @@ static syn_status shape_model(syn_ctx *ctx, syn_model *m, const json_t *root, co
     if (m->has_perception) SYN_RETURN_IF(syn_perception_init(ctx, &m->perception, 0));
     if (m->has_shuffled) SYN_RETURN_IF(syn_perception_init(ctx, &m->shuffled, 0));
     for (int k = 0; k < m->parts; k++) SYN_RETURN_IF(syn_perception_init(ctx, &m->part[k], 0));
+    const json_t *without = json_object_get(root, "without");
+    uint32_t ablated;
+    if (without && !json_is_string(without))
+        return syn_fail(SYN_ERR_FORMAT, "checkpoint %s: what it goes without is no text", dir);
+    if (syn_without_parse(json_string_value(without), &ablated) != SYN_OK) {
+        return syn_fail(
+            SYN_ERR_UNSUPPORTED,
+            "checkpoint %s: it goes without \"%s\", not all of which this program knows", dir,
+            json_string_value(without));
+    }
+    m->perception.without = m->shuffled.without = ablated;
+    for (int k = 0; k < m->parts; k++) m->part[k].without = ablated;
     return m->has_control ? syn_control_init(ctx, &m->control, 0) : SYN_OK;
 }
 
-static syn_status read_tensors(syn_ctx *ctx, syn_checkpoint *cp, syn_model *m, const json_t *root)
+static syn_status read_tensors(syn_ctx *ctx, const syn_checkpoint *cp, syn_model *m,
+                               const json_t *root)
 {
     const bool moments = syn_checkpoint_find(cp, "moment1.state.in.w") != NULL;
     syn_status st = SYN_OK;
@@ -141,28 +186,68 @@ done:
     return st;
 }
 
+syn_status syn_model_read(syn_ctx *ctx, const syn_checkpoint *cp, syn_model *m)
+{
+    syn_status st;
+    json_t *root = json_loads(syn_checkpoint_config(cp), 0, NULL);
+    memset(m, 0, sizeof *m);
+    SYN_TRY(shape_model(ctx, m, root, syn_checkpoint_dir(cp)));
+    SYN_TRY(read_tensors(ctx, cp, m, root));
+done:
+    if (st != SYN_OK) syn_model_free(ctx, m);
+    json_decref(root);
+    return st;
+}
+
+char *syn_model_config(const syn_checkpoint *cp)
+{
+    json_t *root = json_loads(syn_checkpoint_config(cp), 0, NULL);
+    char *text = json_dumps(json_object_get(root, "config"), JSON_COMPACT);
+    json_decref(root);
+    return text;
+}
+
 syn_status syn_model_load(syn_ctx *ctx, const char *dir, syn_model *m, char **config,
                           char **provenance)
 {
     syn_checkpoint *cp = NULL;
-    json_t *root = NULL;
+    char *stored = NULL;
     syn_status st;
     memset(m, 0, sizeof *m);
     SYN_TRY(syn_checkpoint_open(dir, &cp));
-    root = json_loads(syn_checkpoint_config(cp), 0, NULL);
-    SYN_TRY(shape_model(ctx, m, root, dir));
-    SYN_TRY(read_tensors(ctx, cp, m, root));
-    if (provenance) {
-        *provenance = strdup(syn_checkpoint_provenance(cp));
-        if (!*provenance) {
-            st = syn_fail(SYN_ERR_MEMORY, "out of memory while a checkpoint was read");
-            goto done;
-        }
+    if (provenance && !(stored = strdup(syn_checkpoint_provenance(cp)))) {
+        st = syn_fail(SYN_ERR_MEMORY, "out of memory while a checkpoint was read");
+        goto done;
     }
-    if (config) *config = json_dumps(json_object_get(root, "config"), JSON_COMPACT);
+    SYN_TRY(syn_model_read(ctx, cp, m));
+    if (provenance) {
+        *provenance = stored;
+        stored = NULL;
+    }
+    if (config) *config = syn_model_config(cp);
 done:
-    if (st != SYN_OK) syn_model_free(ctx, m);
-    json_decref(root);
+    free(stored);
     syn_checkpoint_close(cp);
     return st;
+}
+
+bool syn_model_tensor_trains(const char *name)
+{
+    static const char *const prefixes[] = {"moment1.", "moment2.", SYN_RESUME_PREFIX};
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        if (!strncmp(name, prefixes[i], strlen(prefixes[i]))) return true;
+    }
+    return !strncmp(name, "part", 4) && name[4] >= '0' && name[4] <= '9' && name[5] == '.';
+}
+
+syn_status syn_model_deployed_config(const syn_checkpoint *cp, char **config)
+{
+    json_t *root = json_loads(syn_checkpoint_config(cp), 0, NULL);
+    const bool model = json_is_integer(json_object_get(root, "parts"));
+    if (model) json_object_set_new(root, "parts", json_integer(0));
+    *config = model ? json_dumps(root, JSON_COMPACT) : NULL;
+    json_decref(root);
+    if (*config) return SYN_OK;
+    return syn_fail(SYN_ERR_FORMAT, "checkpoint %s: its config does not describe a model",
+                    syn_checkpoint_dir(cp));
 }

@@ -3,11 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "checkpoints/files.h"
-#include "checkpoints/manifest.h"
+#include "checkpoints/store.h"
 #include "checkpoints/weights.h"
+#include "kernels/base/log.h"
 
 static syn_status object_parse(const char *dir, const char *what, const char *text, json_t **out)
 {
@@ -25,11 +24,12 @@ static syn_status object_parse(const char *dir, const char *what, const char *te
 static syn_status values_check(const char *dir, const syn_tensor *t)
 {
     SYN_REQUIRE(t->data, "checkpoint %s: tensor %s has no data", dir, t->name);
-    if (t->type != SYN_TENSOR_F32) return SYN_OK;
-    const float *x = t->data;
+    if (t->type != SYN_TENSOR_F32 && t->type != SYN_TENSOR_F64) return SYN_OK;
+    const float *single = t->data;
+    const double *wide = t->data;
     int64_t n = syn_tensor_elements(t);
     for (int64_t i = 0; i < n; i++) {
-        if (isfinite(x[i])) continue;
+        if (t->type == SYN_TENSOR_F32 ? isfinite(single[i]) : isfinite(wide[i])) continue;
         return syn_fail(SYN_ERR_NUMERIC,
                         "checkpoint %s: not saved: tensor %s is not finite at %lld", dir, t->name,
                         (long long)i);
@@ -53,136 +53,164 @@ static syn_status content_hash(const syn_tensor *tensors, int count, char out[SY
     return SYN_OK;
 }
 
-/* Whether a version can be loaded; only such a one may become, or stay, the version before. */
-static bool version_good(const syn_folder *folder, const char *manifest_name, char **text,
-                         int64_t *generation)
+/* What a version is made of, parsed and owned. */
+typedef struct facts {
+    json_t *config, *provenance, *metrics;
+    bool best;
+    int keep;
+} facts;
+
+static syn_status facts_parse(const char *dir, const syn_save_facts *given, facts *f)
 {
-    unsigned char *data = NULL, *image = NULL;
-    char name[SYN_WEIGHTS_NAME_BYTES], hash[SYN_SHA256_TEXT];
-    int64_t bytes = 0, image_bytes = 0;
-    syn_manifest m = {0};
-    bool good = syn_file_read(folder, manifest_name, SYN_MANIFEST_BYTES_MAX, &data, &bytes, NULL) ==
-                    SYN_OK &&
-                syn_manifest_parse(folder->path, (const char *)data, (size_t)bytes, &m) == SYN_OK;
-    if (good) {
-        syn_weights_name(m.generation, name);
-        good = syn_file_read(folder, name, m.file_bytes, &image, &image_bytes, NULL) == SYN_OK &&
-               image_bytes == m.file_bytes &&
-               syn_sha256_of(image, (size_t)image_bytes, hash) == SYN_OK &&
-               !strcmp(hash, m.file_sha256);
-        *generation = m.generation;
-        syn_manifest_free(&m);
-    }
-    free(image);
-    if (good) {
-        *text = (char *)data;
-    } else {
-        free(data);
-    }
-    return good;
+    char where[512];
+    static const syn_save_facts none;
+    if (!given) given = &none;
+    snprintf(where, sizeof where, "checkpoint %s", dir);
+    f->best = given->best;
+    f->keep = given->max_versions ? given->max_versions : SYN_CHECKPOINT_VERSIONS_DEFAULT;
+    SYN_REQUIRE(f->keep > 0, "%s: %d versions cannot be kept", where, f->keep);
+    SYN_RETURN_IF(object_parse(dir, "the config", given->config_json, &f->config));
+    SYN_RETURN_IF(object_parse(dir, "the provenance", given->provenance_json, &f->provenance));
+    SYN_RETURN_IF(object_parse(dir, "the metrics", given->metrics_json, &f->metrics));
+    return syn_metrics_check(where, f->metrics, SYN_ERR_INVALID);
 }
 
-/* Makes the latest version the previous one, unless it cannot be loaded. */
-static syn_status keep_latest(const syn_folder *folder, int64_t *kept)
+static void facts_free(facts *f)
 {
-    char *text = NULL;
-    *kept = 0;
-    if (version_good(folder, SYN_MANIFEST_LATEST, &text, kept)) {
-        syn_status st = syn_file_replace(folder, SYN_MANIFEST_PREVIOUS, text, strlen(text));
-        free(text);
-        return st;
-    }
-    if (version_good(folder, SYN_MANIFEST_PREVIOUS, &text, kept)) {
-        free(text);
-    } else {
-        *kept = 0;
-    }
-    return SYN_OK;
+    json_decref(f->config);
+    json_decref(f->provenance);
+    json_decref(f->metrics);
 }
 
-/* Removes the weights of a version that was not committed. */
-static void withdraw(const syn_folder *folder, const syn_manifest *m)
+syn_status syn_version_encode(const char *where, const syn_tensors *tensors, json_t *config,
+                              json_t *provenance, json_t *metrics, syn_manifest *m, char **manifest,
+                              unsigned char **image)
 {
-    char failure[1024], *text = NULL, name[SYN_WEIGHTS_NAME_BYTES];
-    int64_t latest = 0;
-    snprintf(failure, sizeof failure, "%s", syn_error_text());
-    if (version_good(folder, SYN_MANIFEST_LATEST, &text, &latest)) free(text);
-    syn_weights_name(m->generation, name);
-    if (latest != m->generation) unlinkat(folder->fd, name, 0);
-    (void)syn_fail(SYN_ERR_IO, "%s", failure);
+    syn_status st = SYN_OK;
+    size_t bytes = 0;
+    char *config_text = json_dumps(config, JSON_COMPACT);
+    m->tensors = (syn_tensor *)tensors->item;
+    m->tensor_count = tensors->count;
+    if (!config_text) {
+        st = syn_fail(SYN_ERR_MEMORY, "checkpoint %s: out of memory", where);
+        goto done;
+    }
+    SYN_TRY(
+        syn_weights_encode(tensors->item, tensors->count, m->created, config_text, image, &bytes));
+    m->file_bytes = (int64_t)bytes;
+    SYN_TRY(syn_sha256_of(*image, bytes, m->file_sha256));
+    SYN_TRY(content_hash(tensors->item, tensors->count, m->content_sha256));
+    SYN_TRY(syn_manifest_format(m, config, provenance, metrics, manifest));
+    if (strlen(*manifest) > SYN_MANIFEST_BYTES_MAX || m->file_bytes > SYN_WEIGHTS_BYTES_MAX) {
+        st = syn_fail(SYN_ERR_LIMIT, "checkpoint %s: too large to be loaded again", where);
+    }
+done:
+    m->tensors = NULL;
+    m->tensor_count = 0;
+    free(config_text);
+    return st;
 }
 
-static void facts_fill(const syn_folder *folder, const syn_tensor *tensors, int count,
-                       syn_manifest *m)
+static void date_now(char out[32])
 {
     time_t now = time(NULL);
     struct tm parts;
-    memset(m, 0, sizeof *m);
     gmtime_r(&now, &parts);
-    strftime(m->created, sizeof m->created, "%Y-%m-%dT%H:%M:%SZ", &parts);
-    m->generation = syn_folder_generation_max(folder) + 1;
-    m->tensors = (syn_tensor *)tensors;
-    m->tensor_count = count;
+    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &parts);
 }
 
-static syn_status version_write(const syn_folder *folder, const syn_tensor *tensors, int count,
-                                json_t *config, json_t *provenance)
+/* One more than any number in use, a dangling link's included. */
+static syn_status next_number(const syn_folder *folder, int64_t *number)
 {
-    syn_status st = SYN_OK;
+    syn_store store = {.dir = folder->path};
+    syn_status st = syn_store_list(folder, &store);
+    const int64_t latest = syn_store_link_read(folder, SYN_LINK_LATEST),
+                  best = syn_store_link_read(folder, SYN_LINK_BEST),
+                  newest = store.count ? store.versions[store.count - 1].number : 0;
+    *number = 1 + (newest > latest ? newest : latest);
+    if (best >= *number) *number = best + 1;
+    syn_store_free(&store);
+    return st;
+}
+
+/* Removes the version unless a link leads to it: then it has been saved after all. */
+static void withdraw(const syn_folder *folder, int64_t number, syn_status st)
+{
+    char failure[1024];
+    if (syn_store_link_read(folder, SYN_LINK_LATEST) == number ||
+        syn_store_link_read(folder, SYN_LINK_BEST) == number) {
+        return;
+    }
+    snprintf(failure, sizeof failure, "%s", syn_error_text());
+    if (syn_version_remove(folder, number) != SYN_OK) {
+        syn_log(SYN_LOG_WARN, "%s: version %lld was not saved and could not be removed",
+                folder->path, (long long)number);
+    }
+    (void)syn_fail(st, "%s", failure);
+}
+
+/* The save has succeeded: what cannot be removed is a warning. */
+static void prune(const syn_folder *folder, int keep, int64_t fresh)
+{
+    syn_store store;
+    bool none = false;
+    if (syn_store_open(folder->path, &store, &none) != SYN_OK) return;
+    bool *gone = calloc((size_t)store.count, sizeof *gone);
+    if (gone && syn_store_choose(&store, keep, fresh, gone) > 0) {
+        for (int i = 0; i < store.count; i++) {
+            if (!gone[i] || syn_version_remove(folder, store.versions[i].number) == SYN_OK)
+                continue;
+            syn_log(SYN_LOG_WARN, "an old version stays: %s", syn_error_text());
+        }
+    }
+    free(gone);
+    syn_store_free(&store);
+}
+
+static syn_status version_add(const syn_folder *folder, const syn_tensors *tensors, const facts *f,
+                              int64_t *version)
+{
+    syn_status st;
+    syn_manifest m = {0};
+    char *manifest = NULL;
     unsigned char *image = NULL;
-    char *config_text = NULL, *text = NULL, name[SYN_WEIGHTS_NAME_BYTES];
-    size_t bytes = 0;
-    int64_t kept = 0;
-    syn_manifest m;
-    facts_fill(folder, tensors, count, &m);
-    config_text = json_dumps(config, JSON_COMPACT);
-    if (!config_text) {
-        st = syn_fail(SYN_ERR_MEMORY, "checkpoint %s: out of memory", folder->path);
-        goto done;
-    }
-    SYN_TRY(syn_weights_encode(tensors, count, m.created, config_text, &image, &bytes));
-    m.file_bytes = (int64_t)bytes;
-    SYN_TRY(syn_sha256_of(image, bytes, m.file_sha256));
-    SYN_TRY(content_hash(tensors, count, m.content_sha256));
-    SYN_TRY(syn_manifest_format(&m, config, provenance, &text));
-    if (strlen(text) > SYN_MANIFEST_BYTES_MAX || m.file_bytes > SYN_WEIGHTS_BYTES_MAX) {
-        st = syn_fail(SYN_ERR_LIMIT, "checkpoint %s: too large to be loaded again", folder->path);
-        goto done;
-    }
-    syn_weights_name(m.generation, name);
-    SYN_TRY(syn_file_replace(folder, name, image, bytes));
-    st = keep_latest(folder, &kept);
-    if (st == SYN_OK) st = syn_file_replace(folder, SYN_MANIFEST_LATEST, text, strlen(text));
+    syn_store_sweep(folder);
+    SYN_TRY(syn_store_migrate(folder));
+    SYN_TRY(next_number(folder, &m.version));
+    date_now(m.created);
+    SYN_TRY(syn_version_encode(folder->path, tensors, f->config, f->provenance, f->metrics, &m,
+                               &manifest, &image));
+    SYN_TRY(syn_version_write(folder, m.version, manifest, image, (size_t)m.file_bytes));
+    st = syn_store_link(folder, f->best ? m.version : 0, m.version);
     if (st == SYN_OK) {
-        syn_folder_sweep(folder, m.generation, kept);
+        prune(folder, f->keep, m.version);
+        if (version) *version = m.version;
     } else {
-        withdraw(folder, &m);
+        withdraw(folder, m.version, st);
     }
 done:
-    free(text);
-    free(config_text);
+    if (st != SYN_OK) syn_folder_remove_empty(folder, SYN_VERSIONS_FOLDER);
     free(image);
+    free(manifest);
     return st;
 }
 
 syn_status syn_checkpoint_save(const char *dir, const syn_tensor *tensors, int count,
-                               const char *config_json, const char *provenance_json)
+                               const syn_save_facts *given, int64_t *version)
 {
     syn_status st = SYN_OK;
-    json_t *config = NULL, *provenance = NULL;
+    facts f = {0};
     syn_folder folder = {dir, -1};
     char where[512];
     snprintf(where, sizeof where, "checkpoint %s", dir);
     SYN_TRY(syn_tensors_check(where, tensors, count, SYN_ERR_INVALID));
     for (int i = 0; i < count; i++) SYN_TRY(values_check(dir, &tensors[i]));
-    SYN_TRY(object_parse(dir, "the config", config_json, &config));
-    SYN_TRY(object_parse(dir, "the provenance", provenance_json, &provenance));
+    SYN_TRY(facts_parse(dir, given, &f));
     SYN_TRY(syn_folder_open(&folder, dir, true));
     SYN_TRY(syn_folder_lock(&folder));
-    SYN_TRY(version_write(&folder, tensors, count, config, provenance));
+    SYN_TRY(version_add(&folder, &(syn_tensors){tensors, count}, &f, version));
 done:
     syn_folder_close(&folder);
-    json_decref(provenance);
-    json_decref(config);
+    facts_free(&f);
     return st;
 }

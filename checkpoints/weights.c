@@ -21,16 +21,40 @@ static void be_silent(void)
 
 static hid_t stored_type(syn_tensor_type type)
 {
-    return type == SYN_TENSOR_F32   ? H5T_IEEE_F32LE
-           : type == SYN_TENSOR_I32 ? H5T_STD_I32LE
-                                    : H5T_STD_U8LE;
+    switch (type) {
+    case SYN_TENSOR_F32:
+        return H5T_IEEE_F32LE;
+    case SYN_TENSOR_I32:
+        return H5T_STD_I32LE;
+    case SYN_TENSOR_U8:
+        return H5T_STD_U8LE;
+    case SYN_TENSOR_F64:
+        return H5T_IEEE_F64LE;
+    case SYN_TENSOR_I64:
+        return H5T_STD_I64LE;
+    case SYN_TENSOR_U64:
+        return H5T_STD_U64LE;
+    }
+    return -1;
 }
 
 static hid_t native_type(syn_tensor_type type)
 {
-    return type == SYN_TENSOR_F32   ? H5T_NATIVE_FLOAT
-           : type == SYN_TENSOR_I32 ? H5T_NATIVE_INT32
-                                    : H5T_NATIVE_UINT8;
+    switch (type) {
+    case SYN_TENSOR_F32:
+        return H5T_NATIVE_FLOAT;
+    case SYN_TENSOR_I32:
+        return H5T_NATIVE_INT32;
+    case SYN_TENSOR_U8:
+        return H5T_NATIVE_UINT8;
+    case SYN_TENSOR_F64:
+        return H5T_NATIVE_DOUBLE;
+    case SYN_TENSOR_I64:
+        return H5T_NATIVE_INT64;
+    case SYN_TENSOR_U64:
+        return H5T_NATIVE_UINT64;
+    }
+    return -1;
 }
 
 /* Files in memory are told apart by name alone: two of one name would be one file to HDF5. */

@@ -3,12 +3,12 @@
  * Layout. A user block of 512 bytes holds the size of the file and the XXH3-128 of all that
  * follows, so that a damaged file is refused before HDF5 parses a byte of it. Then one-dimensional,
  * chunked, uncompressed data sets, one value a record or piece: /record/{question_count,
- * question_key, piece_count, answerable, type, hops, source}, /piece/{title_count, body_count,
- * title_key, gold, claim, claim_correct}, then /token (u32, engine/text.h) and /id (bytes, each id
- * ends in NUL). No offsets are stored: the tokens of a record stand in the order question, then
- * title and body of each piece, records follow each other, so counts alone say where everything is.
- * Root attributes: format, format_version, created, config_json (sources, licences, SHA-256 of the
- * inputs, what was skipped).
+ * question_key, piece_count, answerable, type, hops, source, context_key}, /piece/{title_count,
+ * body_count, title_key, gold, claim, claim_correct, group}, then /token (u32, engine/text.h) and
+ * /id (bytes, each id ends in NUL). No offsets are stored: the tokens of a record stand in the
+ * order question, then title and body of each piece, records follow each other, so counts alone say
+ * where everything is. Root attributes: format, format_version, created, config_json (sources,
+ * licences, SHA-256 of the inputs, what was skipped).
  *
  * Reading is syn_dataset_load() of dataset.h. One thread at a time: HDF5. */
 #ifndef SYN_DATASETS_CACHE_H

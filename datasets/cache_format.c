@@ -27,12 +27,14 @@ const syn_cache_column syn_cache_columns[SYN_CACHE_COLUMNS] = {
     RECORD(type, 1, false),
     RECORD(hops, 1, false),
     RECORD(source, 1, false),
+    RECORD(context_key, 8, false),
     PIECE(title_count, 4, true),
     PIECE(body_count, 4, true),
     PIECE(title_key, 8, false),
     PIECE(gold, 1, false),
     PIECE(claim, 1, false),
     PIECE(claim_correct, 1, false),
+    PIECE(group, 1, false),
     {"/token", SYN_CACHE_TOKEN, 4, false, 0, 65536},
     {"/id", SYN_CACHE_ID, 1, false, 0, 65536},
 };
@@ -148,8 +150,9 @@ static syn_status source_read(const json_t *object, syn_source *s)
     SYN_RETURN_IF(count_read(object, "fact_warnings", &s->fact_warnings));
     SYN_RETURN_IF(count_read(object, "cut", &s->cut));
     const json_t *skipped = json_object_get(object, "skipped");
-    for (int i = 0; i < SYN_SKIP_COUNT; i++)
+    for (int i = 0; i < SYN_SKIP_COUNT; i++) {
         SYN_RETURN_IF(count_read(skipped, syn_skip_key(i), &s->skipped[i]));
+    }
     return SYN_OK;
 }
 

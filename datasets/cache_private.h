@@ -11,7 +11,7 @@
 #define SYN_CACHE_FORMAT "syncog-dataset"
 
 enum {
-    SYN_CACHE_VERSION = 1,
+    SYN_CACHE_VERSION = 2, /* files of version 1 hold words that are not stemmed */
     SYN_CACHE_SEAL_BYTES = 512,
     SYN_CACHE_CONFIG_MAX = 1 << 20,
     SYN_CACHE_RECORDS_MAX = 100000000
@@ -34,7 +34,7 @@ typedef struct syn_cache_column {
     int chunk;     /* values */
 } syn_cache_column;
 
-enum { SYN_CACHE_COLUMNS = 15 };
+enum { SYN_CACHE_COLUMNS = 17 };
 extern const syn_cache_column syn_cache_columns[SYN_CACHE_COLUMNS];
 
 /* The type of a column: in memory (native) or in the file (little-endian). */
@@ -46,7 +46,8 @@ SYN_WARN_UNUSED syn_status syn_cache_seal_compute(int fd, const char *path,
 
 /* The value of config_json, to be freed; NULL when out of memory. */
 char *syn_cache_config_write(const syn_source *sources, int count);
-/* Fills ds->sources. Errors: SYN_ERR_FORMAT, without the file's name. */
+/* Fills ds->sources. Errors: SYN_ERR_FORMAT, without the file's name.
+ */
 SYN_WARN_UNUSED syn_status syn_cache_config_read(const char *json, syn_dataset *ds);
 
 #endif

@@ -26,7 +26,7 @@ static syn_status seal_check(int fd, const char *path, int64_t *file_bytes)
     if (n < (ssize_t)sizeof stored || memcmp(stored, begin, sizeof begin - 1) != 0)
         return syn_fail(SYN_ERR_FORMAT, "%s: is not a data set made by `syncog data prepare`",
                         path);
-    int version = atoi(stored + sizeof begin - 1);
+    const int version = atoi(stored + sizeof begin - 1);
     if (version != SYN_CACHE_VERSION)
         return syn_fail(SYN_ERR_FORMAT,
                         "%s: has version %d, this program reads version %d: prepare it again", path,
@@ -189,6 +189,9 @@ static syn_status piece_place(const syn_dataset *ds, syn_piece *p, cursor *at)
     if (p->gold > 1 || p->claim > 1 || p->claim_correct > p->claim || (p->gold && p->claim))
         return syn_fail(SYN_ERR_FORMAT, "the marks of piece %lld contradict each other",
                         (long long)at->piece);
+    if (p->group > SYN_PIECE_GROUPS_MAX)
+        return syn_fail(SYN_ERR_FORMAT, "piece %lld is of group %d, there are at most %d",
+                        (long long)at->piece, p->group, SYN_PIECE_GROUPS_MAX);
     p->title_at = at->token;
     p->body_at = at->token + p->title_count;
     at->token += p->title_count + p->body_count;

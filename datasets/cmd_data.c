@@ -13,10 +13,12 @@ typedef struct prepare_config {
 } prepare_config;
 
 static const syn_option prepare_options[] = {
-    {"format", SYN_OPTION_CHOICE, offsetof(prepare_config, format), NULL, 0, 0,
-     "hotpotqa|2wiki|musique", "The layout of the input files.", NULL},
+    {"format", SYN_OPTION_CHOICE, offsetof(prepare_config, format), NULL, 0, 0, SYN_PREPARE_FORMATS,
+     "The layout of the input files; see below.", NULL},
     {"input", SYN_OPTION_LIST, offsetof(prepare_config, input), NULL, 0, 0, "PATH",
-     "A JSON or JSON-lines file, up to 16 of them.", NULL},
+     "A JSON or JSON-lines file, up to 16 of them; for multiwoz22 and sgd also a folder of "
+     "dialogues_*.json.",
+     NULL},
     {"out", SYN_OPTION_TEXT, offsetof(prepare_config, out), NULL, 0, 0, "FILE.h5",
      "The cache to be written; it appears when it is complete.", NULL},
     {"source-name", SYN_OPTION_TEXT, offsetof(prepare_config, name), NULL, 0, 0, "TEXT",
@@ -29,14 +31,33 @@ static const syn_command prepare_command = {
     "data prepare",
     "Reads evidence-annotated questions and writes the tokens and labels that training reads.",
     NULL,
+    "Formats, and what a record's pieces and supporting pieces are:\n"
+    "  hotpotqa    HotpotQA (distractor, fullwiki, train) and `data synth`: paragraphs; those "
+    "named\n"
+    "              by supporting facts\n"
+    "  2wiki       2WikiMultihopQA: the same\n"
+    "  musique     MuSiQue: paragraphs; those marked as supporting\n"
+    "  friendsqa   FriendsQA: utterances with their speakers; those that the answers name\n"
+    "  coqa        CoQA: sentences of the story; those that the rationale touches. The two turns\n"
+    "              before stand in front of the question\n"
+    "  multiwoz    MultiWOZ 2.1, data.json or ConvLab-2's: facts of the dialogue state before the\n"
+    "              user's turn; those that the system's turn has to respect. The facts of a "
+    "domain\n"
+    "              belong to one agent\n"
+    "  multiwoz22  MultiWOZ 2.2, files or a folder: the same\n"
+    "  sgd         Schema-Guided Dialogue, files or a folder: the same\n"
+    "CommonsenseQA and MMLU name no evidence and cannot be prepared.\n\n"
     "Records that cannot be used are counted by reason and left out: without supporting facts, "
-    "with "
-    "a fact that names no given paragraph (most of HotpotQA's fullwiki files), with supporting "
-    "paragraphs only, with an id that came before. Paragraphs beyond 28 are cut, never supporting "
-    "ones. Memory stays below 512 MB whatever the size of the files.\n\n"
+    "with a fact that names no given paragraph (most of HotpotQA's fullwiki files), with "
+    "supporting pieces only, with an id that came before, marked as unanswerable, with supporting "
+    "pieces too far apart. Pieces beyond 28 are cut, never supporting ones: of a dialogue or story "
+    "a window stays, of paragraphs the first distractors. Questions about one dialogue or story "
+    "stay on one side of every split. Memory stays below 512 MB whatever the size of the "
+    "files.\n\n"
     "Examples:\n"
     "  syncog data prepare --format hotpotqa --input hotpot_train_v1.1.json --out train.h5\n"
-    "  syncog data prepare --format musique --input musique_ans_v1.0_dev.jsonl --out musique.h5",
+    "  syncog data prepare --format musique --input musique_ans_v1.0_dev.jsonl --out musique.h5\n"
+    "  syncog data prepare --format multiwoz22 --input MultiWOZ_2.2/train --out multiwoz.h5",
     prepare_options,
     sizeof prepare_options / sizeof prepare_options[0],
 };
@@ -64,8 +85,8 @@ static void prepare_print(const syn_prepare_report *r, const char *out)
                "paragraph counts\n",
                (long long)warnings);
     if (cut)
-        printf("%lld records had more than %d paragraphs; the last distractors were cut\n",
-               (long long)cut, SYN_PIECES_OWN_MAX);
+        printf("%lld records had more than %d pieces; distractors were cut\n", (long long)cut,
+               SYN_PIECES_OWN_MAX);
 }
 
 static syn_status prepare_run(int argc, char **argv)
@@ -101,7 +122,7 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"synth", "writes synthetic questions in HotpotQA's format", syn_cmd_data_synth},
-    {"prepare", "turns HotpotQA, 2WikiMultihopQA or MuSiQue files into a cache",
+    {"prepare", "turns files of evidence-annotated questions or dialogues into a cache",
      syn_cmd_data_prepare},
     {"info", "describes a cache", syn_cmd_data_info},
 };

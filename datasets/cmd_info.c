@@ -30,6 +30,9 @@ typedef struct totals {
     int64_t gold, claims, claims_correct, answerable, question_tokens;
     int64_t types[SYN_TYPE_COUNT], hops[HOPS_MAX];
     int pieces_min, pieces_max;
+    struct {
+        int64_t pieces, gold, grouped; /* grouped: records whose pieces belong to domains */
+    } sources[SYN_SOURCES_MAX];
 } totals;
 
 static totals count_all(const syn_dataset *ds)
@@ -44,6 +47,9 @@ static totals count_all(const syn_dataset *ds)
         t.hops[r->hops]++;
         if (r->piece_count < t.pieces_min) t.pieces_min = r->piece_count;
         if (r->piece_count > t.pieces_max) t.pieces_max = r->piece_count;
+        t.sources[r->source].pieces += r->piece_count;
+        t.sources[r->source].gold += r->gold_count;
+        t.sources[r->source].grouped += syn_record_piece(ds, r, 0)->group != 0;
     }
     for (int64_t i = 0; i < ds->piece_count; i++) {
         t.claims += ds->pieces[i].claim;
@@ -52,7 +58,7 @@ static totals count_all(const syn_dataset *ds)
     return t;
 }
 
-static json_t *sources_json(const syn_dataset *ds)
+static json_t *sources_json(const syn_dataset *ds, const totals *t)
 {
     json_t *list = json_array();
     for (int i = 0; i < ds->source_count; i++) {
@@ -60,13 +66,15 @@ static json_t *sources_json(const syn_dataset *ds)
         json_t *skipped = json_object();
         for (int k = 0; k < SYN_SKIP_COUNT; k++)
             json_object_set_new(skipped, syn_skip_key(k), json_integer(s->skipped[k]));
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}",
-                                              "name", s->name, "licence", s->licence, "sha256",
-                                              s->sha256, "bytes", (json_int_t)s->bytes,
-                                              "records_read", (json_int_t)s->records_read,
-                                              "records", (json_int_t)s->records, "fact_warnings",
-                                              (json_int_t)s->fact_warnings, "cut",
-                                              (json_int_t)s->cut, "skipped", skipped));
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "name",
+                      s->name, "licence", s->licence, "sha256", s->sha256, "bytes",
+                      (json_int_t)s->bytes, "records_read", (json_int_t)s->records_read, "records",
+                      (json_int_t)s->records, "fact_warnings", (json_int_t)s->fact_warnings, "cut",
+                      (json_int_t)s->cut, "pieces", (json_int_t)t->sources[i].pieces, "gold",
+                      (json_int_t)t->sources[i].gold, "grouped", (json_int_t)t->sources[i].grouped,
+                      "skipped", skipped));
     }
     return list;
 }
@@ -89,7 +97,7 @@ static syn_status print_json(const syn_dataset *ds, const totals *t, const char 
         hops, "pieces", (json_int_t)ds->piece_count, "pieces_min", t->pieces_min, "pieces_max",
         t->pieces_max, "gold", (json_int_t)t->gold, "claims", (json_int_t)t->claims,
         "claims_correct", (json_int_t)t->claims_correct, "tokens", (json_int_t)ds->token_count,
-        "question_tokens", (json_int_t)t->question_tokens, "sources", sources_json(ds));
+        "question_tokens", (json_int_t)t->question_tokens, "sources", sources_json(ds, t));
     /* The path may hold bytes that JSON cannot: then it is left out. */
     if (!object) return syn_fail(SYN_ERR_INVALID, "%s: cannot be described as JSON", path);
     char *text = json_dumps(object, JSON_COMPACT);
@@ -100,7 +108,7 @@ static syn_status print_json(const syn_dataset *ds, const totals *t, const char 
     return SYN_OK;
 }
 
-static void print_sources(const syn_dataset *ds)
+static void print_sources(const syn_dataset *ds, const totals *t)
 {
     char why[1024];
     for (int i = 0; i < ds->source_count; i++) {
@@ -108,6 +116,10 @@ static void print_sources(const syn_dataset *ds)
         printf("source        %s, licence %s, %lld of %lld records, %lld bytes\n", s->name,
                s->licence, (long long)s->records, (long long)s->records_read, (long long)s->bytes);
         printf("  sha256      %s\n", s->sha256);
+        const double records = s->records ? (double)s->records : 1;
+        printf("  a record    %.2f pieces, %.2f supporting%s\n",
+               (double)t->sources[i].pieces / records, (double)t->sources[i].gold / records,
+               t->sources[i].grouped ? ", in groups that stay together" : "");
         int64_t skipped = syn_prepare_skipped_text(s, 1, why, sizeof why);
         if (skipped) printf("  skipped     %lld: %s\n", (long long)skipped, why);
         if (s->fact_warnings)
@@ -141,7 +153,7 @@ static void print_text(const syn_dataset *ds, const totals *t, const char *path)
                (long long)t->claims_correct);
     printf("tokens        %lld, %.1f a question\n", (long long)ds->token_count,
            (double)t->question_tokens / n);
-    print_sources(ds);
+    print_sources(ds, t);
 }
 
 static syn_status info_run(int argc, char **argv)

@@ -95,9 +95,14 @@ const char *syn_skip_text(int reason)
     return reason >= 0 && reason < SYN_SKIP_COUNT ? words[reason] : "not skipped";
 }
 
+uint64_t syn_record_split_key(const syn_record *r)
+{
+    return r->context_key ? r->context_key : r->id_key;
+}
+
 int syn_record_fold(const syn_record *r, int folds)
 {
-    return (int)(r->id_key % (uint64_t)folds);
+    return (int)(syn_record_split_key(r) % (uint64_t)folds);
 }
 
 /* Marks with 1 the records of `from` whose ids are neither in ds nor earlier in `from`. */

@@ -10,7 +10,10 @@
 
 #include "kernels/base/status.h"
 
-enum { SYN_PIECES_OWN_MAX = 28 }; /* pieces of a record; more: distractors are cut, never gold */
+enum {
+    SYN_PIECES_OWN_MAX = 28, /* pieces of a record; more: distractors are cut, never gold */
+    SYN_PIECE_GROUPS_MAX = 8 /* groups in a record */
+};
 
 typedef struct syn_piece {
     int64_t title_at, body_at; /* first token, in syn_dataset.tokens */
@@ -19,12 +22,16 @@ typedef struct syn_piece {
     uint8_t gold;          /* 1: a supporting piece */
     uint8_t claim;         /* 1: one sentence of an agent, may be wrong; never gold-only */
     uint8_t claim_correct; /* 1: a claim that the file marks as correct */
+    uint8_t group;         /* 1..SYN_PIECE_GROUPS_MAX: pieces of one group (the facts of a domain)
+                              belong to one agent; 0: to anybody */
 } syn_piece;
 
 typedef struct syn_record {
-    int64_t id_at;       /* NUL-terminated, in syn_dataset.strings */
-    uint64_t id_key;     /* XXH3-64 of the id: splits and folds */
-    int64_t question_at; /* first token */
+    int64_t id_at;        /* NUL-terminated, in syn_dataset.strings */
+    uint64_t id_key;      /* XXH3-64 of the id */
+    uint64_t context_key; /* XXH3-64 of the name of the dialogue or story that the pieces are of,
+                             where several records have one; 0: the record stands alone */
+    int64_t question_at;  /* first token */
     int32_t question_count;
     uint64_t question_key; /* XXH3-64 of the question's bytes */
     int64_t piece_first;   /* in syn_dataset.pieces */
@@ -52,10 +59,12 @@ enum { SYN_SOURCES_MAX = 16, SYN_SOURCE_NAME_MAX = 32, SYN_LICENCE_MAX = 32 };
 #define SYN_SKIP_MAP(X)                                                                            \
     X(NO_FACTS, "no_supporting_facts", "without supporting facts")                                 \
     X(MISSING_PIECE, "fact_without_paragraph", "with a fact that names no given paragraph")        \
-    X(NO_DISTRACTOR, "no_distractor", "whose paragraphs are all supporting")                       \
-    X(GOLD_LIMIT, "too_many_supporting", "with more supporting paragraphs than a task may have")   \
+    X(NO_DISTRACTOR, "no_distractor", "whose pieces are all supporting")                           \
+    X(GOLD_LIMIT, "too_many_supporting", "with more supporting pieces than a task may have")       \
     X(NO_QUESTION, "no_question", "whose question has no word")                                    \
-    X(DUPLICATE, "duplicate_id", "whose id came before")
+    X(DUPLICATE, "duplicate_id", "whose id came before")                                           \
+    X(WINDOW, "supporting_far_apart", "whose supporting pieces do not fit one window")             \
+    X(UNKNOWN, "marked_unusable", "that the file marks as without answer or as bad")
 
 typedef enum syn_skip {
 #define SYN_SKIP_ENUM(name, key, text) SYN_SKIP_##name,
@@ -125,7 +134,11 @@ const char *syn_record_type_text(int type); /* "bridge" */
 const char *syn_skip_key(int reason);       /* "no_supporting_facts" */
 const char *syn_skip_text(int reason);
 
-/* The fold of a record among `folds`, by its id alone. */
+/* What splits go by, so that all questions about one dialogue or story are on one side: the
+ * context, or the id of a record that stands alone. */
+uint64_t syn_record_split_key(const syn_record *r);
+
+/* The fold of a record among `folds`, by its split key alone. */
 int syn_record_fold(const syn_record *r, int folds);
 
 /* Marks in keep[record_count] (1 = stays) the training records that share no title with any record

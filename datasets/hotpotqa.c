@@ -158,8 +158,9 @@ static syn_skip gold_mark(syn_raw_record *r)
     return SYN_SKIP_NONE;
 }
 
-bool syn_hotpotqa_read(syn_json *j, syn_raw_record *r, syn_skip *reason)
+bool syn_hotpotqa_read(syn_json *j, syn_slice name, syn_raw_record *r, const syn_raw_sink *sink)
 {
+    (void)name;
     int index;
     syn_slice key;
     const char *start = j->at;
@@ -173,6 +174,5 @@ bool syn_hotpotqa_read(syn_json *j, syn_raw_record *r, syn_skip *reason)
     if (j->fault_at || !syn_json_finish(j) || !syn_raw_check(j, r, start, "_id")) return false;
     if (!has_context) return syn_json_fault(j, start, "the record has no \"context\"");
     if (!claims_mark(j, r)) return false;
-    *reason = gold_mark(r);
-    return true;
+    return sink->take(sink->owner, r, gold_mark(r));
 }

@@ -33,21 +33,28 @@ void syn_json_stream_close(syn_json_stream *s)
     /* A zeroed stream never opened anything: fd 0 is not ours. */
     if (s->path && s->fd >= 0) close(s->fd);
     EVP_MD_CTX_free(s->digest);
+    syn_json_free(&s->key);
     free(s->data);
     *s = (syn_json_stream){.fd = -1};
 }
 
-syn_status syn_json_stream_sha256(syn_json_stream *s, char hex[65])
+bool syn_digest_hex(void *digest, char hex[65])
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned char value[EVP_MAX_MD_SIZE];
     unsigned int bytes;
-    if (EVP_DigestFinal_ex(s->digest, digest, &bytes) != 1 || bytes != 32)
-        return syn_fail(SYN_ERR_MEMORY, "%s: its checksum cannot be computed", s->path);
+    if (EVP_DigestFinal_ex(digest, value, &bytes) != 1 || bytes != 32) return false;
     for (int i = 0; i < 32; i++) {
-        hex[2 * i] = "0123456789abcdef"[digest[i] >> 4];
-        hex[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
+        hex[2 * i] = "0123456789abcdef"[value[i] >> 4];
+        hex[2 * i + 1] = "0123456789abcdef"[value[i] & 15];
     }
     hex[64] = '\0';
+    return true;
+}
+
+syn_status syn_json_stream_sha256(syn_json_stream *s, char hex[65])
+{
+    if (!syn_digest_hex(s->digest, hex))
+        return syn_fail(SYN_ERR_MEMORY, "%s: its checksum cannot be computed", s->path);
     return SYN_OK;
 }
 
@@ -132,25 +139,6 @@ static syn_status peek(syn_json_stream *s, char *c)
     }
 }
 
-/* Passes a byte order mark and the opening bracket. */
-static syn_status open_top(syn_json_stream *s)
-{
-    char c;
-    SYN_RETURN_IF(fill(s));
-    while (!s->at_end && s->end < 3) SYN_RETURN_IF(fill(s));
-    if (s->end == 0) return syn_fail(SYN_ERR_FORMAT, "%s: is empty", s->path);
-    if (s->end >= 3 && memcmp(s->data, "\xef\xbb\xbf", 3) == 0) s->begin = 3;
-    SYN_RETURN_IF(peek(s, &c));
-    if (c == 0) return syn_fail(SYN_ERR_FORMAT, "%s: holds nothing but blanks", s->path);
-    if (c != '[' && c != '{')
-        return fail_here(s, SYN_ERR_FORMAT,
-                         "a list of records, or one record a line, is expected at the top level");
-    s->list = c == '[';
-    if (s->list) pass(s, 1);
-    s->opened = true;
-    return SYN_OK;
-}
-
 /* Where the scan of a record stands, so that it goes on when more bytes have come. */
 typedef struct scan {
     size_t count; /* bytes seen */
@@ -158,7 +146,8 @@ typedef struct scan {
     bool text, escaped;
 } scan;
 
-/* Goes on to the record's last bracket; false when more bytes are needed. */
+/* Goes on to the last bracket of a record, or the last quote of a text; false when more bytes are
+ * needed. */
 static bool scan_on(scan *sc, const char *bytes, size_t count)
 {
     size_t i = sc->count;
@@ -174,7 +163,9 @@ static bool scan_on(scan *sc, const char *bytes, size_t count)
             sc->escaped = bytes[i] == '\\';
             sc->text = sc->escaped;
             i++;
-            continue;
+            if (sc->text || sc->depth > 0) continue;
+            sc->count = i;
+            return true;
         }
         char c = bytes[i++];
         if (c == '"') sc->text = true;
@@ -188,7 +179,8 @@ static bool scan_on(scan *sc, const char *bytes, size_t count)
     return false;
 }
 
-static syn_status record_find(syn_json_stream *s, syn_slice *record)
+/* Finds where the list, object or text ends at whose beginning the stream stands. */
+static syn_status value_find(syn_json_stream *s, size_t *bytes)
 {
     scan sc = {0};
     long long number = (long long)s->records + 1, line = (long long)s->line;
@@ -206,19 +198,162 @@ static syn_status record_find(syn_json_stream *s, syn_slice *record)
                         "%s: record %lld, which begins at line %lld, column %lld, is longer than "
                         "%d MiB",
                         s->path, number, line, (long long)s->column, SYN_RECORD_BYTES_MAX >> 20);
-    *record = (syn_slice){s->data + s->begin, sc.count};
-    s->record_bytes = sc.count;
+    *bytes = sc.count;
+    return SYN_OK;
+}
+
+static syn_status record_find(syn_json_stream *s, syn_slice *record)
+{
+    SYN_RETURN_IF(value_find(s, &s->record_bytes));
+    *record = (syn_slice){s->data + s->begin, s->record_bytes};
     s->records++;
     return SYN_OK;
 }
 
-/* The list has been closed: nothing but blanks may follow. */
+/* ---- Members of the top-level object ---- */
+
+static syn_status fail_cut(const syn_json_stream *s)
+{
+    return syn_fail(SYN_ERR_FORMAT, "%s: ends behind record %lld: is the file cut off?", s->path,
+                    (long long)s->records);
+}
+
+/* Reads a key and its colon into s->name. */
+static syn_status key_read(syn_json_stream *s)
+{
+    char c;
+    size_t bytes;
+    syn_slice text;
+    SYN_RETURN_IF(peek(s, &c));
+    if (c == 0) return fail_cut(s);
+    if (c != '"') return fail_here(s, SYN_ERR_FORMAT, "a key in quotes is expected");
+    SYN_RETURN_IF(value_find(s, &bytes));
+    syn_json_begin(&s->key, s->data + s->begin, bytes);
+    if (!syn_json_string(&s->key, "a key", &text))
+        return fail_here(s, SYN_ERR_FORMAT, s->key.fault);
+    if (text.count > SYN_STREAM_KEY_MAX)
+        return fail_here(s, SYN_ERR_LIMIT, "a key of more than 255 bytes");
+    memcpy(s->name, text.bytes, text.count);
+    s->name[text.count] = '\0';
+    s->name_bytes = text.count;
+    pass(s, bytes);
+    SYN_RETURN_IF(peek(s, &c));
+    if (c != ':')
+        return c ? fail_here(s, SYN_ERR_FORMAT, "':' is expected behind a key") : fail_cut(s);
+    pass(s, 1);
+    return SYN_OK;
+}
+
+/* Passes over a value; numbers and words are not checked, nobody reads them. */
+static syn_status value_pass(syn_json_stream *s)
+{
+    char c;
+    size_t bytes;
+    SYN_RETURN_IF(peek(s, &c));
+    if (c == '"' || c == '{' || c == '[') {
+        SYN_RETURN_IF(value_find(s, &bytes));
+        pass(s, bytes);
+        return SYN_OK;
+    }
+    if (c == 0) return fail_cut(s);
+    if (!strchr("-0123456789tfn", c)) return fail_here(s, SYN_ERR_FORMAT, "a value is expected");
+    while (c && !strchr(",]} \n\r\t", c)) {
+        pass(s, 1);
+        if (s->begin == s->end && !s->at_end) SYN_RETURN_IF(fill(s));
+        c = s->begin < s->end ? s->data[s->begin] : 0;
+    }
+    return SYN_OK;
+}
+
+/* Behind a member: true at the next one, false where the object has been closed. */
+static syn_status member_next(syn_json_stream *s, bool first, bool *there)
+{
+    char c;
+    SYN_RETURN_IF(peek(s, &c));
+    *there = c != '}';
+    if (c == '}') {
+        pass(s, 1);
+        return SYN_OK;
+    }
+    if (c == 0) return fail_cut(s);
+    if (first) return SYN_OK;
+    if (c != ',') return fail_here(s, SYN_ERR_FORMAT, "',' or '}' is expected behind a member");
+    pass(s, 1);
+    return SYN_OK;
+}
+
+/* Goes on to the list "data" and enters it, or to the end of the object. */
+static syn_status data_find(syn_json_stream *s)
+{
+    bool there;
+    char c;
+    for (bool first = !s->has_data;; first = false) {
+        SYN_RETURN_IF(member_next(s, first, &there));
+        if (!there) break;
+        SYN_RETURN_IF(key_read(s));
+        SYN_RETURN_IF(peek(s, &c));
+        if (strcmp(s->name, "data") != 0) {
+            SYN_RETURN_IF(value_pass(s));
+            continue;
+        }
+        if (s->has_data) return fail_here(s, SYN_ERR_FORMAT, "\"data\" comes twice");
+        if (c != '[') return fail_here(s, SYN_ERR_FORMAT, "\"data\" is not a list");
+        pass(s, 1);
+        s->has_data = true;
+        s->close = ']';
+        return SYN_OK;
+    }
+    if (!s->has_data)
+        return syn_fail(SYN_ERR_FORMAT, "%s: the object at the top level has no list \"data\"",
+                        s->path);
+    s->close = 0;
+    return SYN_OK;
+}
+
+/* Passes a byte order mark and the opening bracket. */
+static syn_status open_top(syn_json_stream *s)
+{
+    char c;
+    SYN_RETURN_IF(fill(s));
+    while (!s->at_end && s->end < 3) SYN_RETURN_IF(fill(s));
+    if (s->end == 0) return syn_fail(SYN_ERR_FORMAT, "%s: is empty", s->path);
+    if (s->end >= 3 && memcmp(s->data, "\xef\xbb\xbf", 3) == 0) s->begin = 3;
+    SYN_RETURN_IF(peek(s, &c));
+    if (c == 0) return syn_fail(SYN_ERR_FORMAT, "%s: holds nothing but blanks", s->path);
+    s->opened = true;
+    if (s->layout == SYN_JSON_RECORDS) {
+        if (c != '[' && c != '{')
+            return fail_here(
+                s, SYN_ERR_FORMAT,
+                "a list of records, or one record a line, is expected at the top level");
+        if (c == '[') {
+            s->close = ']';
+            pass(s, 1);
+        }
+        return SYN_OK;
+    }
+    if (c != '{')
+        return fail_here(s, SYN_ERR_FORMAT,
+                         s->layout == SYN_JSON_MEMBERS
+                             ? "an object of records by name is expected at the top level"
+                             : "an object with the list \"data\" is expected at the top level");
+    pass(s, 1);
+    s->close = '}';
+    return s->layout == SYN_JSON_DATA ? data_find(s) : SYN_OK;
+}
+
+/* What held the records has been closed: nothing but blanks may follow. */
 static syn_status close_top(syn_json_stream *s)
 {
     char c;
     pass(s, 1);
+    s->close = 0;
+    if (s->layout == SYN_JSON_DATA) SYN_RETURN_IF(data_find(s));
     SYN_RETURN_IF(peek(s, &c));
-    if (c) return fail_here(s, SYN_ERR_FORMAT, "text behind the end of the list");
+    if (c)
+        return fail_here(s, SYN_ERR_FORMAT,
+                         s->layout == SYN_JSON_RECORDS ? "text behind the end of the list"
+                                                       : "text behind the end of the object");
     return SYN_OK;
 }
 
@@ -230,19 +365,26 @@ syn_status syn_json_stream_next(syn_json_stream *s, syn_slice *record)
     pass(s, s->record_bytes);
     s->record_bytes = 0;
     SYN_RETURN_IF(peek(s, &c));
-    if (s->list && c == ']') return close_top(s);
-    if (s->list && s->records > 0 && c) {
-        if (c != ',') return fail_here(s, SYN_ERR_FORMAT, "',' or ']' is expected behind a record");
+    if (s->close && c == s->close) return close_top(s);
+    if (s->close && s->records > 0 && c) {
+        if (c != ',')
+            return fail_here(s, SYN_ERR_FORMAT,
+                             s->close == ']' ? "',' or ']' is expected behind a record"
+                                             : "',' or '}' is expected behind a record");
         pass(s, 1);
         SYN_RETURN_IF(peek(s, &c));
     }
     if (c == 0) {
-        if (s->list)
+        if (s->close)
             return syn_fail(SYN_ERR_FORMAT,
-                            "%s: ends inside the list, behind record %lld: is the "
+                            "%s: ends inside the %s, behind record %lld: is the "
                             "file cut off?",
-                            s->path, (long long)s->records);
+                            s->path, s->close == ']' ? "list" : "object", (long long)s->records);
         return SYN_OK;
+    }
+    if (s->layout == SYN_JSON_MEMBERS) {
+        SYN_RETURN_IF(key_read(s));
+        SYN_RETURN_IF(peek(s, &c));
     }
     if (c != '{') return fail_here(s, SYN_ERR_FORMAT, "a record must be an object, in braces");
     return record_find(s, record);

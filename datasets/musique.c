@@ -58,8 +58,9 @@ static int hops_of(syn_slice id)
     return id.bytes[1] == 'h' && id.bytes[2] == 'o' && id.bytes[3] == 'p' ? id.bytes[0] - '0' : 0;
 }
 
-bool syn_musique_read(syn_json *j, syn_raw_record *r, syn_skip *reason)
+bool syn_musique_read(syn_json *j, syn_slice name, syn_raw_record *r, const syn_raw_sink *sink)
 {
+    (void)name;
     int index, gold = 0;
     syn_slice key;
     const char *start = j->at;
@@ -86,6 +87,5 @@ bool syn_musique_read(syn_json *j, syn_raw_record *r, syn_skip *reason)
     if (!has_paragraphs) return syn_json_fault(j, start, "the record has no \"paragraphs\"");
     r->hops = hops_of(r->id);
     for (int k = 0; k < r->piece_count; k++) gold += r->pieces[k].gold;
-    *reason = gold == 0 ? SYN_SKIP_NO_FACTS : SYN_SKIP_NONE;
-    return true;
+    return sink->take(sink->owner, r, gold == 0 ? SYN_SKIP_NO_FACTS : SYN_SKIP_NONE);
 }

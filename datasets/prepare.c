@@ -1,5 +1,9 @@
 #include "datasets/prepare.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +21,19 @@ enum { BATCH_TOKENS = 1 << 20 };
 
 typedef struct format {
     const char *word, *name, *licence;
+    syn_json_layout layout;
     syn_raw_reader *read;
 } format;
 
 static const format formats[] = {
-    {"hotpotqa", "hotpotqa", "CC BY-SA 4.0", syn_hotpotqa_read},
-    {"2wiki", "2wikimultihopqa", "Apache 2.0", syn_hotpotqa_read},
-    {"musique", "musique", "CC BY 4.0", syn_musique_read},
+    {"hotpotqa", "hotpotqa", "CC BY-SA 4.0", SYN_JSON_RECORDS, syn_hotpotqa_read},
+    {"2wiki", "2wikimultihopqa", "Apache 2.0", SYN_JSON_RECORDS, syn_hotpotqa_read},
+    {"musique", "musique", "CC BY 4.0", SYN_JSON_RECORDS, syn_musique_read},
+    {"multiwoz", "multiwoz", "MIT", SYN_JSON_MEMBERS, syn_multiwoz_read},
+    {"multiwoz22", "multiwoz", "MIT", SYN_JSON_RECORDS, syn_multiwoz22_read},
+    {"sgd", "sgd", "CC BY-SA 4.0", SYN_JSON_RECORDS, syn_multiwoz22_read},
+    {"friendsqa", "friendsqa", "Apache 2.0 (annotation)", SYN_JSON_DATA, syn_friendsqa_read},
+    {"coqa", "coqa", "mixed, by source", SYN_JSON_DATA, syn_coqa_read},
 };
 
 /* Nobody's licence covers what the generator has made. */
@@ -38,6 +48,8 @@ typedef struct preparer {
     syn_raw_record *raw;
     syn_json json;
     syn_prepare_report *report;
+    int source;        /* the input that is read */
+    syn_status status; /* why a record was not taken, while its reader still runs */
 } preparer;
 
 static const format *format_find(const char *word)
@@ -100,7 +112,8 @@ static void piece_append(syn_dataset *b, const syn_raw_record *r, const syn_raw_
                            p->title.count ? syn_dataset_key(p->title.bytes, p->title.count) : 0,
                        .gold = p->gold,
                        .claim = p->claim,
-                       .claim_correct = p->claim && p->claim_correct};
+                       .claim_correct = p->claim && p->claim_correct,
+                       .group = p->group};
     piece.title_count = text_append(b, p->title);
     piece.body_at = b->token_count;
     for (int s = 0; s < p->sentence_count; s++)
@@ -114,16 +127,18 @@ static syn_status record_append(syn_dataset *b, const syn_raw_record *r, int sou
 {
     SYN_RETURN_IF(
         syn_dataset_reserve(b, 1, r->piece_count, tokens_max(r), (int64_t)r->id.count + 1));
-    syn_record record = {.id_at = b->string_bytes,
-                         .id_key = syn_dataset_key(r->id.bytes, r->id.count),
-                         .question_at = b->token_count,
-                         .question_key = syn_dataset_key(r->question.bytes, r->question.count),
-                         .piece_first = b->piece_count,
-                         .piece_count = r->piece_count,
-                         .answerable = r->answerable,
-                         .type = (uint8_t)r->type,
-                         .hops = (uint8_t)r->hops,
-                         .source = (uint8_t)source};
+    syn_record record = {
+        .id_at = b->string_bytes,
+        .id_key = syn_dataset_key(r->id.bytes, r->id.count),
+        .context_key = r->context.count ? syn_dataset_key(r->context.bytes, r->context.count) : 0,
+        .question_at = b->token_count,
+        .question_key = syn_dataset_key(r->question.bytes, r->question.count),
+        .piece_first = b->piece_count,
+        .piece_count = r->piece_count,
+        .answerable = r->answerable,
+        .type = (uint8_t)r->type,
+        .hops = (uint8_t)r->hops,
+        .source = (uint8_t)source};
     record.question_count = text_append(b, r->question);
     if (record.question_count == 0) {
         *reason = SYN_SKIP_NO_QUESTION;
@@ -166,14 +181,11 @@ static void source_name(preparer *p, syn_source *s)
     snprintf(s->licence, sizeof s->licence, "%s", licence);
 }
 
-static syn_status record_take(preparer *p, syn_json_stream *stream, syn_slice bytes, int source)
+/* Takes one record of the source that is read. */
+static syn_status record_take(preparer *p, syn_raw_record *r, syn_skip reason)
 {
-    syn_source *s = &p->report->sources[source];
-    syn_raw_record *r = p->raw;
-    syn_skip reason;
-    bool fresh, cut;
-    syn_json_begin(&p->json, bytes.bytes, bytes.count);
-    if (!p->format->read(&p->json, r, &reason)) return syn_json_stream_fault(stream, &p->json);
+    syn_source *s = &p->report->sources[p->source];
+    bool fresh;
     if (s->records_read++ == 0) source_name(p, s);
     if (reason == SYN_SKIP_NONE) reason = gold_check(r);
     if (reason == SYN_SKIP_NONE) {
@@ -181,51 +193,119 @@ static syn_status record_take(preparer *p, syn_json_stream *stream, syn_slice by
         if (!fresh) reason = SYN_SKIP_DUPLICATE;
     }
     if (reason == SYN_SKIP_NONE) {
-        cut = pieces_cut(r);
-        SYN_RETURN_IF(record_append(&p->batch, r, source, &reason));
+        r->cut |= pieces_cut(r);
+        SYN_RETURN_IF(record_append(&p->batch, r, p->source, &reason));
     }
     if (reason != SYN_SKIP_NONE) {
         s->skipped[reason]++;
         return SYN_OK;
     }
     s->records++;
-    s->cut += cut;
+    s->cut += r->cut;
     s->fact_warnings += r->fact_warning;
     return p->writer && p->batch.token_count >= BATCH_TOKENS ? batch_flush(p) : SYN_OK;
 }
 
-static syn_status input_read(preparer *p, const char *path)
+static bool sink_take(void *owner, syn_raw_record *r, syn_skip reason)
+{
+    preparer *p = owner;
+    p->status = record_take(p, r, reason);
+    return p->status == SYN_OK;
+}
+
+/* Reads one file to its end. */
+static syn_status file_read(preparer *p, const char *path, int64_t *bytes, char sha256[65])
 {
     syn_status st = SYN_OK;
     syn_json_stream stream = {0};
     syn_progress progress;
     syn_slice record;
-    int source = p->report->source_count++;
-    syn_source *s = &p->report->sources[source];
-    source_name(p, s);
+    const syn_raw_sink sink = {sink_take, p};
     SYN_TRY(syn_json_stream_open(&stream, path));
+    stream.layout = p->format->layout;
     syn_progress_begin(&progress, "prepare", "bytes", stream.file_bytes);
     for (;;) {
         st = syn_json_stream_next(&stream, &record);
         if (st != SYN_OK || !record.bytes) break;
-        st = record_take(p, &stream, record, source);
-        if (st != SYN_OK) break;
+        syn_json_begin(&p->json, record.bytes, record.count);
+        const syn_slice name = {stream.name, stream.name_bytes};
+        if (!p->format->read(&p->json, name, p->raw, &sink)) {
+            st = p->status != SYN_OK ? p->status : syn_json_stream_fault(&stream, &p->json);
+            break;
+        }
         syn_progress_update(&progress, stream.read_bytes, NULL);
     }
     syn_progress_end(&progress);
     if (st != SYN_OK) goto done;
-    s->bytes = stream.read_bytes;
-    SYN_TRY(syn_json_stream_sha256(&stream, s->sha256));
+    *bytes += stream.read_bytes;
+    SYN_TRY(syn_json_stream_sha256(&stream, sha256));
 done:
     syn_json_stream_close(&stream);
     return st;
+}
+
+static int is_dialogue_file(const struct dirent *entry)
+{
+    const char *name = entry->d_name;
+    size_t n = strlen(name);
+    return strncmp(name, "dialogues_", 10) == 0 && n > 15 && strcmp(name + n - 5, ".json") == 0;
+}
+
+/* Reads the files dialogues_*.json of a folder, in the order of their names. The folder's checksum
+ * is that of the lines that sha256sum prints of them. */
+static syn_status folder_read(preparer *p, const char *path, syn_source *s)
+{
+    syn_status st = SYN_OK;
+    struct dirent **entries = NULL;
+    char *file = malloc(PATH_MAX), line[PATH_MAX];
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    int count = scandir(path, &entries, is_dialogue_file, alphasort);
+    bool hashed = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1;
+    if (!file || !hashed) {
+        st = syn_fail(SYN_ERR_MEMORY, "%s: no memory for its list of files", path);
+        goto done;
+    }
+    if (count < 1) {
+        st = count < 0
+                 ? syn_fail(SYN_ERR_IO, "%s: cannot be read: %s", path, strerror(errno))
+                 : syn_fail(SYN_ERR_FORMAT, "%s: is a folder without files dialogues_*.json", path);
+        goto done;
+    }
+    for (int i = 0; i < count; i++) {
+        if (snprintf(file, PATH_MAX, "%s/%s", path, entries[i]->d_name) >= PATH_MAX) {
+            st = syn_fail(SYN_ERR_LIMIT, "%s: the names of its files are too long", path);
+            goto done;
+        }
+        SYN_TRY(file_read(p, file, &s->bytes, s->sha256));
+        int n = snprintf(line, sizeof line, "%s  %s\n", s->sha256, entries[i]->d_name);
+        EVP_DigestUpdate(digest, line, (size_t)n);
+    }
+    if (!syn_digest_hex(digest, s->sha256))
+        st = syn_fail(SYN_ERR_MEMORY, "%s: its checksum cannot be computed", path);
+done:
+    for (int i = 0; i < count; i++) free(entries[i]);
+    free(entries);
+    EVP_MD_CTX_free(digest);
+    free(file);
+    return st;
+}
+
+static syn_status input_read(preparer *p, const char *path)
+{
+    struct stat info;
+    p->source = p->report->source_count++;
+    syn_source *s = &p->report->sources[p->source];
+    source_name(p, s);
+    if (p->format->read == syn_multiwoz22_read && stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        return folder_read(p, path, s);
+    return file_read(p, path, &s->bytes, s->sha256);
 }
 
 static syn_status preparer_init(preparer *p, const char *word, syn_prepare_report *report)
 {
     *report = (syn_prepare_report){0};
     *p = (preparer){.format = format_find(word), .report = report};
-    SYN_REQUIRE(p->format, "\"%s\" is not a known format: hotpotqa, 2wiki or musique", word);
+    SYN_REQUIRE(p->format, "\"%s\" is not a known format: " SYN_PREPARE_FORMATS, word);
     p->raw = malloc(sizeof *p->raw);
     if (!p->raw) return syn_fail(SYN_ERR_MEMORY, "no memory for a record");
     syn_raw_begin(p->raw);

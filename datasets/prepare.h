@@ -4,10 +4,14 @@
 
 #include "datasets/dataset.h"
 
+/* The evidence-annotated formats. CommonsenseQA and MMLU are not among them: their records name no
+ * evidence, so there is nothing that one agent could lack and another hold. */
+#define SYN_PREPARE_FORMATS "hotpotqa|2wiki|musique|multiwoz|multiwoz22|sgd|friendsqa|coqa"
+
 typedef struct syn_prepare_options {
-    const char *format; /* "hotpotqa", "2wiki" or "musique" */
-    const char *const *inputs;
-    int input_count; /* 1..SYN_SOURCES_MAX */
+    const char *format;        /* one of SYN_PREPARE_FORMATS */
+    const char *const *inputs; /* files; with multiwoz22 and sgd also folders of dialogues_*.json */
+    int input_count;           /* 1..SYN_SOURCES_MAX */
     const char *out;
     const char *name;    /* of the source in reports; NULL: the format's own */
     const char *licence; /* of the records; NULL: the format's own */

@@ -341,9 +341,15 @@ static syn_status mlp_backward(syn_ctx *ctx, const syn_control *c, int64_t rows,
     return SYN_OK;
 }
 
+static syn_status tell(const syn_control_ready *ready, int first, int last)
+{
+    return ready ? ready->call(ready->user, first, last) : SYN_OK;
+}
+
 syn_status syn_control_backward(syn_ctx *ctx, const syn_control *c, int64_t T, int64_t E,
                                 const syn_observation *x, const real *h0, const real *c0,
-                                syn_control_cache *k, const real *dlogit, const real *dvalue)
+                                syn_control_cache *k, const real *dlogit, const real *dvalue,
+                                const syn_control_ready *ready)
 {
     const int64_t rows = T * E;
     const syn_seq seq = {E, T, rows, NULL, x->reset};
@@ -359,10 +365,14 @@ syn_status syn_control_backward(syn_ctx *ctx, const syn_control *c, int64_t T, i
     memcpy(dv, dvalue, sizeof(real) * (size_t)rows);
     flat_logits(ctx, rows, dflat, dpair, dagent, dglobal, true);
     SYN_RETURN_IF(pair_backward(ctx, c, rows, x, k, dpair, dstate));
+    SYN_RETURN_IF(tell(ready, SYN_C_PAIR_S, SYN_C_PAIR_W0));
     SYN_RETURN_IF(agent_backward(ctx, c, rows, k, dagent, dstate));
+    SYN_RETURN_IF(tell(ready, SYN_C_AGENT_S, SYN_C_AGENT_W0));
     SYN_RETURN_IF(mlp_backward(ctx, c, rows, SYN_GLOBAL_HIDDEN, 2, SYN_C_GLOBAL_W, k->global_in,
                                k->global_hid, k->global, dglobal, dstate));
     SYN_RETURN_IF(mlp_backward(ctx, c, rows, SYN_CRITIC_HIDDEN, 1, SYN_C_CRITIC_W, k->global_in,
                                k->critic_hid, dv, dv, dstate));
-    return syn_state_backward(ctx, c, &seq, x->message, h0, c0, k, dstate);
+    SYN_RETURN_IF(tell(ready, SYN_C_GLOBAL_W, SYN_C_CRITIC_OUT_B));
+    SYN_RETURN_IF(syn_state_backward(ctx, c, &seq, x->message, h0, c0, k, dstate));
+    return tell(ready, SYN_C_IN_W, SYN_C_B);
 }

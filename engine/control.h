@@ -69,11 +69,21 @@ SYN_WARN_UNUSED syn_status syn_control_forward(syn_ctx *ctx, const syn_control *
                                                const real *c0, syn_control_cache **cache,
                                                real *logit, real *value, real *hT, real *cT);
 
-/* dlogit (T*E, SYN_ACTIONS_MAX), dvalue (T*E): in. Gradients are added to params.grad. */
+/* Called when the gradients of the tensors first..last are complete, while the others are still
+ * computed: heads first, the state encoder last, every tensor once. An error ends the backward pass
+ * with it. */
+typedef struct syn_control_ready {
+    syn_status (*call)(void *user, int first, int last);
+    void *user;
+} syn_control_ready;
+
+/* dlogit (T*E, SYN_ACTIONS_MAX), dvalue (T*E): in. Gradients are added to params.grad. ready may be
+ * NULL. */
 SYN_WARN_UNUSED syn_status syn_control_backward(syn_ctx *ctx, const syn_control *c, int64_t T,
                                                 int64_t E, const syn_observation *x, const real *h0,
                                                 const real *c0, syn_control_cache *cache,
-                                                const real *dlogit, const real *dvalue);
+                                                const real *dlogit, const real *dvalue,
+                                                const syn_control_ready *ready);
 
 /* The state encoder alone, for its pre-training: message (T*E, SYN_DM) -> state (T*E, SYN_STATE).
  */

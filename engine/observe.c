@@ -120,8 +120,8 @@ typedef struct rank_batch {
     const uint32_t *rows;
     const real *features;
     const real
-        *second; /* what stands in the second half of the input, like features; NULL: zeros */
-    bool refine; /* by the refiner, not the ranker */
+        *second;    /* what stands in the second half of the input, like features; NULL: zeros */
+    syn_input kind; /* by the refiner, or by the ranker */
 } rank_batch;
 
 static syn_status rank_rows(syn_ctx *ctx, const syn_perception *p, const syn_tasks *tasks,
@@ -147,8 +147,9 @@ static syn_status rank_rows(syn_ctx *ctx, const syn_perception *p, const syn_tas
                          b->second ? b->second + (v * R + row) * SYN_DV : NULL);
         }
     }
-    SYN_TRY(b->refine ? syn_refiner_score(ctx, p, at[b->n], x, y)
-                      : syn_ranker_score(ctx, p, at[b->n], x, y));
+    syn_without_apply(p->without, b->kind, at[b->n], x);
+    SYN_TRY(b->kind == SYN_INPUT_REFINER ? syn_refiner_score(ctx, p, at[b->n], x, y)
+                                         : syn_ranker_score(ctx, p, at[b->n], x, y));
     for (int64_t v = 0; v < b->n; v++) {
         int64_t k = at[v];
         for (uint32_t left = b->rows[v]; left; left &= left - 1)
@@ -186,7 +187,8 @@ static syn_status observe_all(syn_ctx *ctx, syn_observer *o, const syn_perceptio
         goto done;
     }
     SYN_TRY(syn_view_features(ctx, n, task, rows, rows, tasks->quest, tasks->pair, f));
-    SYN_TRY(rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, f, false}, first));
+    SYN_TRY(
+        rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, f, SYN_INPUT_RANKER_ALL}, first));
     for (int64_t v = 0; v < n; v++) {
         for (int row = 0; row < R; row++) {
             worth[v * R + row] = rows[v] >> row & 1 ? syn_sigmoid(first[v * R + row]) : 0;
@@ -194,7 +196,8 @@ static syn_status observe_all(syn_ctx *ctx, syn_observer *o, const syn_perceptio
     }
     SYN_TRY(
         syn_view_features_by(ctx, n, task, rows, rows, tasks->quest, tasks->pair, worth, again));
-    SYN_TRY(rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, again, true}, score));
+    SYN_TRY(
+        rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, again, SYN_INPUT_REFINER}, score));
     for (int64_t v = 0; v < n; v++) {
         for (uint32_t left = rows[v]; left; left &= left - 1) {
             int row = syn_lowest(left);
@@ -214,6 +217,7 @@ done:
 syn_status syn_observe_views(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
                              const syn_tasks *tasks, const syn_env *envs)
 {
+    o->without = p->without;
     if (o->central) SYN_RETURN_IF(observe_all(ctx, o, p, tasks, envs));
     syn_scratch_mark mark = syn_scratch_push(ctx);
     syn_status st = SYN_ERR_MEMORY;
@@ -231,7 +235,8 @@ syn_status syn_observe_views(syn_ctx *ctx, syn_observer *o, const syn_perception
         rows[v] = e->present;
     }
     SYN_TRY(syn_view_features(ctx, n, task, view, rows, tasks->quest, tasks->pair, f));
-    SYN_TRY(rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, NULL, false}, score));
+    SYN_TRY(
+        rank_rows(ctx, p, tasks, &(rank_batch){n, task, rows, f, NULL, SYN_INPUT_RANKER}, score));
 #pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t v = 0; v < n; v++) {
         for (uint32_t left = rows[v]; left; left &= left - 1) {
@@ -248,23 +253,18 @@ done:
 
 /* ---- Items ---- */
 
-/* The relevance logit that stands with piece `row` in agent i's memory. */
+/* The relevance logit that stands with piece `row` in agent i's memory. Without the view of all
+ * pieces the refiner knows less than the ranker. */
 static inline real relevance(const syn_observer *o, int64_t e, int i, int row)
 {
-    return o->central ? o->rel[e * R + row] : (real)o->rank[(e * N + i) * R + row];
+    return o->central && !(o->without & SYN_WITHOUT_ALL_VIEW)
+               ? o->rel[e * R + row]
+               : (real)o->rank[(e * N + i) * R + row];
 }
 
 static void item_vector(const syn_observer *o, const syn_tasks *tasks, const syn_env *env,
                         int64_t e, int i, int row, real *x)
 {
-    const real *piece = tasks->e + ((int64_t)env->task * R + row) * SYN_DE;
-    const real *q = tasks->q + (int64_t)env->task * SYN_DE;
-    const real scale = (real)sqrt((double)SYN_DE); /* entries of unit size */
-    for (int d = 0; d < SYN_DE; d++) {
-        x[d] = piece[d];
-        x[SYN_DE + d] = piece[d] * q[d] * scale;
-    }
-    x += 2 * SYN_DE;
     const real *own = o->own + ((e * N + i) * R + row) * SYN_DV;
     const real *all = o->central ? o->all + (e * R + row) * SYN_DV : NULL;
     ranker_input(x, tasks->quest + (int64_t)env->task * SYN_TASK_QUEST + row * SYN_DQ, own, all);
@@ -320,6 +320,8 @@ int64_t syn_observe_items(syn_ctx *ctx, const syn_observer *o, const syn_tasks *
             item_vector(o, tasks, &envs[e], e, i, row, items + at * SYN_DI);
             bias[at] = relevance(o, e, i, row);
         }
+        syn_without_apply(o->without, SYN_INPUT_ITEM, offset[k + 1] - offset[k],
+                          items + (int64_t)offset[k] * SYN_DI);
     }
     return longest;
 }

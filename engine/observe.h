@@ -24,8 +24,9 @@ enum {
 typedef struct syn_observer {
     int64_t envs;
     bool central;
-    real *own;   /* (E, N, R, SYN_DV): each piece present against what agent i holds */
-    real *all;   /* (E, R, SYN_DV): against all pieces present */
+    uint32_t without; /* of the perception that looked last */
+    real *own;        /* (E, N, R, SYN_DV): each piece present against what agent i holds */
+    real *all;        /* (E, R, SYN_DV): against all pieces present */
     real *again; /* (E, R, SYN_DV): the same by the ranker's probabilities: the refiner's second
                     look */
     real *first; /* (E, R): the ranker's logit under the view of all pieces */

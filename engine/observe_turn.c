@@ -252,6 +252,21 @@ static void summary_vector(const team *t, real *x)
     memcpy(x, v, sizeof v);
 }
 
+/* What an ablation takes away from the observation of environment e. */
+static void go_without(uint32_t without, const syn_observation *out, int64_t e, int agents)
+{
+    syn_without_apply(without, SYN_INPUT_MESSAGE, 1, out->message + e * SYN_DM);
+    syn_without_apply(without, SYN_INPUT_SUMMARY, 1, out->summary + e * SYN_SUMMARY);
+    syn_without_apply(without, SYN_INPUT_AGENT, agents, out->agent_x + e * N * SYN_AGENT_X);
+    for (int64_t k = 0; k < 2 * N; k++) { /* rows of agents that are not there stay as they are */
+        if (k % N >= agents) continue;
+        syn_without_apply(without, SYN_INPUT_PAIR, agents,
+                          out->pair_x + (e * 2 * N + k) * N * SYN_PAIR_X);
+    }
+    /* An empty message after a fresh start, every turn: the state is a constant. */
+    if (without & SYN_WITHOUT_STATE) out->reset[e] = 1;
+}
+
 syn_status syn_observe_turn(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
                             const syn_tasks *tasks, const syn_env *envs, const syn_observation *out)
 {
@@ -277,6 +292,7 @@ syn_status syn_observe_turn(syn_ctx *ctx, syn_observer *o, const syn_perception 
                 pair_vector(&t, SYN_REQUEST, i, j, x + (int64_t)N * N * SYN_PAIR_X);
             }
         }
+        if (p->without) go_without(p->without, out, e, env->agents);
     }
     return SYN_OK;
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #include "kernels/base/rng.h"
 #include "kernels/optim.h"
 
@@ -61,28 +63,64 @@ void syn_params_zero_grad(syn_params *p)
     memset(p->grad, 0, sizeof(real) * (size_t)p->total);
 }
 
-static const char *tensor_not_finite(const syn_params *p)
+/* What is not finite times 0 is not 0. */
+static bool all_finite(int64_t n, const real *x)
 {
-    for (int i = 0; i < p->count; i++) {
-        const real *g = syn_grad(p, i);
-        for (int64_t k = 0; k < p->item[i].count; k++) {
-            if (!isfinite(g[k])) return p->item[i].name;
-        }
+    real sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t k = 0; k < n; k++) sum += 0 * x[k];
+    return sum == 0;
+}
+
+/* The first of the tensors first..last whose part of `buffer` is not finite; NULL: none. */
+static const char *not_finite(const syn_params *p, const real *buffer, int first, int last)
+{
+    for (int i = first; i <= last; i++) {
+        if (!all_finite(p->item[i].count, buffer + p->item[i].offset)) return p->item[i].name;
     }
-    return "all together";
+    return NULL;
+}
+
+static int64_t span(const syn_params *p, int first, int last)
+{
+    return p->item[last].offset + p->item[last].count - p->item[first].offset;
+}
+
+syn_status syn_params_grad_norm(syn_ctx *ctx, const syn_params *p, int first, int last, real *norm)
+{
+    SYN_RETURN_IF(syn_grad_norm(ctx, span(p, first, last), p->grad + p->item[first].offset, norm));
+    if (isfinite(*norm)) return SYN_OK;
+    const char *name = not_finite(p, p->grad, first, last);
+    if (!name) return syn_fail(SYN_ERR_NUMERIC, "the gradient's norm is not finite");
+    return syn_fail(SYN_ERR_NUMERIC, "the gradient of %s is not finite", name);
+}
+
+syn_status syn_params_apply(syn_ctx *ctx, syn_params *p, int first, int last, const syn_adam *adam,
+                            real norm)
+{
+    const int64_t at = p->item[first].offset;
+    const real scale =
+        adam->max_grad_norm > 0 && norm > adam->max_grad_norm ? adam->max_grad_norm / norm : 1;
+    return syn_adamw(ctx, span(p, first, last), p->value + at, p->grad + at, p->m + at, p->v + at,
+                     adam->lr, adam->beta1, adam->beta2, adam->eps, adam->weight_decay, p->step,
+                     scale);
 }
 
 syn_status syn_params_step(syn_ctx *ctx, syn_params *p, int first, int last, const syn_adam *adam,
                            real *norm)
 {
-    const int64_t at = p->item[first].offset, n = p->item[last].offset + p->item[last].count - at;
-    SYN_RETURN_IF(syn_grad_norm(ctx, n, p->grad + at, norm));
-    if (!isfinite(*norm)) {
-        return syn_fail(SYN_ERR_NUMERIC, "the gradient of %s is not finite; nothing was updated",
-                        tensor_not_finite(p));
-    }
-    real scale =
-        adam->max_grad_norm > 0 && *norm > adam->max_grad_norm ? adam->max_grad_norm / *norm : 1;
-    return syn_adamw(ctx, n, p->value + at, p->grad + at, p->m + at, p->v + at, adam->lr,
-                     adam->beta1, adam->beta2, adam->eps, adam->weight_decay, ++p->step, scale);
+    SYN_RETURN_IF(syn_params_grad_norm(ctx, p, first, last, norm));
+    p->step++;
+    return syn_params_apply(ctx, p, first, last, adam, *norm);
+}
+
+syn_status syn_params_check(const syn_params *p)
+{
+    const char *name = not_finite(p, p->value, 0, p->count - 1);
+    return name ? syn_fail(SYN_ERR_NUMERIC, "the weights %s are not finite", name) : SYN_OK;
+}
+
+uint64_t syn_params_hash(const syn_params *p)
+{
+    return XXH3_64bits(p->value, sizeof(real) * (size_t)p->total);
 }

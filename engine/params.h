@@ -54,10 +54,24 @@ typedef struct syn_adam {
     real lr, beta1, beta2, eps, weight_decay, max_grad_norm; /* max_grad_norm 0: no clipping */
 } syn_adam;
 
-/* Clips the gradient of the tensors first..last to max_grad_norm and takes one AdamW step on them;
- * the others stay as they are. *norm is the norm before clipping. SYN_ERR_NUMERIC, naming the
- * tensor, when a gradient is not finite: nothing is updated then. */
+/* The norm of the gradient of the tensors first..last. SYN_ERR_NUMERIC, naming the tensor, when it
+ * is not finite. */
+SYN_WARN_UNUSED syn_status syn_params_grad_norm(syn_ctx *ctx, const syn_params *p, int first,
+                                                int last, real *norm);
+
+/* Clips the gradient of the tensors first..last, whose norm is `norm`, to max_grad_norm and takes
+ * AdamW step p->step on them (1 is the first); the others stay as they are. */
+SYN_WARN_UNUSED syn_status syn_params_apply(syn_ctx *ctx, syn_params *p, int first, int last,
+                                            const syn_adam *adam, real norm);
+
+/* Both: counts the step, and *norm is the norm before clipping. Nothing is updated on an error. */
 SYN_WARN_UNUSED syn_status syn_params_step(syn_ctx *ctx, syn_params *p, int first, int last,
                                            const syn_adam *adam, real *norm);
+
+/* SYN_ERR_NUMERIC, naming the tensor, when a value is not finite. */
+SYN_WARN_UNUSED syn_status syn_params_check(const syn_params *p);
+
+/* Equal for equal values, to the bit. */
+uint64_t syn_params_hash(const syn_params *p);
 
 #endif

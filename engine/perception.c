@@ -140,6 +140,40 @@ static syn_status cache_take(syn_ctx *ctx, syn_perception_cache **out, int64_t r
     return SYN_OK;
 }
 
+/* The ablation of the recurrent encoder: ckm = mean of `in` over each memory, an empty one is the
+ * learned vector as ever. */
+_Static_assert(SYN_DI_HIDDEN == SYN_CKM, "the mean stands in the place of the CKM vector");
+
+static void mean_forward(const syn_seq *seq, const real *in, const real *empty, real *alpha,
+                         real *ckm)
+{
+    for (int64_t b = 0; b < seq->batch; b++) {
+        const int64_t n = syn_seq_length(seq, b);
+        real *to = ckm + b * SYN_CKM;
+        if (n == 0)
+            memcpy(to, empty, sizeof(real) * SYN_CKM);
+        else
+            memset(to, 0, sizeof(real) * SYN_CKM);
+        for (int64_t r = seq->offset[b]; r < seq->offset[b + 1]; r++) {
+            alpha[r] = (real)1 / (real)n;
+            for (int d = 0; d < SYN_CKM; d++) to[d] += in[r * SYN_CKM + d] * alpha[r];
+        }
+    }
+}
+
+/* din is overwritten, dempty is added to. */
+static void mean_backward(const syn_seq *seq, const real *dckm, real *din, real *dempty)
+{
+    for (int64_t b = 0; b < seq->batch; b++) {
+        const int64_t n = syn_seq_length(seq, b);
+        const real *d = dckm + b * SYN_CKM;
+        for (int k = 0; k < SYN_CKM && n == 0; k++) dempty[k] += d[k];
+        for (int64_t r = seq->offset[b]; r < seq->offset[b + 1]; r++) {
+            for (int k = 0; k < SYN_CKM; k++) din[r * SYN_CKM + k] = d[k] / (real)n;
+        }
+    }
+}
+
 static syn_status encode(syn_ctx *ctx, const syn_perception *p, const syn_seq *seq,
                          const real *items, const real *bias, syn_perception_cache *k, real *ckm)
 {
@@ -152,6 +186,10 @@ static syn_status encode(syn_ctx *ctx, const syn_perception *p, const syn_seq *s
             SYN_RETURN_IF(syn_dropout(ctx, seq->rows * SYN_DI_HIDDEN, p->dropout, k->seed,
                                       4 * k->counter, k->in));
         }
+    }
+    if (p->without & SYN_WITHOUT_CKM) {
+        mean_forward(seq, k->in, syn_value(t, SYN_P_EMPTY), k->alpha, ckm);
+        return SYN_OK;
     }
     SYN_RETURN_IF(
         syn_bilstm_forward(ctx, seq, SYN_DI_HIDDEN, SYN_CKM_HALF, k->in, syn_value(t, SYN_P_WF),
@@ -308,28 +346,41 @@ static syn_status gap_backward(syn_ctx *ctx, const syn_perception *p, const syn_
     return SYN_OK;
 }
 
+/* From dckm (batch, SYN_CKM) through attention and BiLSTM to din (rows, SYN_DI_HIDDEN). */
+static syn_status recurrent_backward(syn_ctx *ctx, const syn_perception *p, const syn_seq *seq,
+                                     const syn_perception_cache *k, const real *dckm, real *din)
+{
+    const syn_params *t = &p->params;
+    real *dh;
+    SYN_TAKE(ctx, dh, real, seq->rows * SYN_CKM);
+    SYN_RETURN_IF(syn_attention_backward(ctx, seq, SYN_CKM, SYN_CKM_ATTENTION, k->h,
+                                         syn_value(t, SYN_P_ATT_W), syn_value(t, SYN_P_ATT_V), k->u,
+                                         k->alpha, dckm, dh, syn_grad(t, SYN_P_ATT_W),
+                                         syn_grad(t, SYN_P_ATT_V), NULL, syn_grad(t, SYN_P_EMPTY)));
+    SYN_RETURN_IF(syn_bilstm_backward(
+        ctx, seq, SYN_DI_HIDDEN, SYN_CKM_HALF, k->in, syn_value(t, SYN_P_WF),
+        syn_value(t, SYN_P_RF), syn_value(t, SYN_P_WR), syn_value(t, SYN_P_RR), k->h, k->c, k->v,
+        dh, din, syn_grad(t, SYN_P_WF), syn_grad(t, SYN_P_RF), syn_grad(t, SYN_P_BF),
+        syn_grad(t, SYN_P_WR), syn_grad(t, SYN_P_RR), syn_grad(t, SYN_P_BR)));
+    return SYN_OK;
+}
+
 syn_status syn_perception_backward(syn_ctx *ctx, const syn_perception *p,
                                    const syn_team_batch *batch, syn_perception_cache *k,
                                    const real *dlogit)
 {
     const int64_t n = batch->agents, rows = batch->seq.rows;
     const syn_params *t = &p->params;
-    real *dckm, *dh, *din;
+    real *dckm, *din;
     SYN_TAKE(ctx, dckm, real, n * SYN_CKM);
-    SYN_TAKE(ctx, dh, real, rows * SYN_CKM);
     SYN_TAKE(ctx, din, real, rows * SYN_DI_HIDDEN);
     SYN_RETURN_IF(gap_backward(ctx, p, batch, k, dlogit, dckm));
     if (k->train)
         SYN_RETURN_IF(syn_dropout(ctx, n * SYN_CKM, p->dropout, k->seed, 4 * k->counter + 1, dckm));
-    SYN_RETURN_IF(syn_attention_backward(ctx, &batch->seq, SYN_CKM, SYN_CKM_ATTENTION, k->h,
-                                         syn_value(t, SYN_P_ATT_W), syn_value(t, SYN_P_ATT_V), k->u,
-                                         k->alpha, dckm, dh, syn_grad(t, SYN_P_ATT_W),
-                                         syn_grad(t, SYN_P_ATT_V), NULL, syn_grad(t, SYN_P_EMPTY)));
-    SYN_RETURN_IF(syn_bilstm_backward(
-        ctx, &batch->seq, SYN_DI_HIDDEN, SYN_CKM_HALF, k->in, syn_value(t, SYN_P_WF),
-        syn_value(t, SYN_P_RF), syn_value(t, SYN_P_WR), syn_value(t, SYN_P_RR), k->h, k->c, k->v,
-        dh, din, syn_grad(t, SYN_P_WF), syn_grad(t, SYN_P_RF), syn_grad(t, SYN_P_BF),
-        syn_grad(t, SYN_P_WR), syn_grad(t, SYN_P_RR), syn_grad(t, SYN_P_BR)));
+    if (p->without & SYN_WITHOUT_CKM)
+        mean_backward(&batch->seq, dckm, din, syn_grad(t, SYN_P_EMPTY));
+    else
+        SYN_RETURN_IF(recurrent_backward(ctx, p, &batch->seq, k, dckm, din));
     if (rows == 0) return SYN_OK;
     if (k->train) {
         SYN_RETURN_IF(

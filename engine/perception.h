@@ -1,13 +1,18 @@
 /* What a team knows: ranker, collaborator knowledge model (CKM) and gap detector.
  *
- *   ranker  FFN 64-64-64-1 on a piece's interaction features under a knower's view: is it
- * supporting? refiner the same shape, a second look at all pieces: question features, all pieces'
- * view, and that view with the ranker's probabilities in the place of the cosines CKM     item
- * vectors (336) -> linear 256 -> BiLSTM 2x128 -> attention pooling -> 256, one vector per agent;
- * the attention adds the ranker's logit, an empty memory is a learned vector. gap     FFN
- * 512-256-128-64-2 on [ckm_i, ckm_j] (output 0, link: j holds what i lacks) and on [ckm_i, mean of
- * the others] (output 1, gap: i lacks something it needs). The first layer is factored, W1 ckm_i +
- * W2 ckm_j, so that each agent's halves are computed once.
+ *   ranker   FFN 64-64-64-1 on a piece's interaction features under a knower's view: is it
+ *            supporting?
+ *   refiner  the same shape, a second look at all pieces: question features, all pieces' view, and
+ *            that view with the ranker's probabilities in the place of the cosines
+ *   CKM      item vectors (80) -> linear 256 -> BiLSTM 2x128 -> attention pooling -> 256, one
+ * vector per agent; the attention adds the ranker's logit, an empty memory is a learned vector gap
+ * FFN 512-256-128-64-2 on [ckm_i, ckm_j] (output 0, link: j holds what i lacks) and on [ckm_i, mean
+ * of the others] (output 1, gap: i lacks something it needs). The first layer is factored, W1 ckm_i
+ * + W2 ckm_j, so that each agent's halves are computed once.
+ *
+ * An item is what a piece is to the question and to the other pieces, not its text: with the 256
+ * columns of a text embedding beside the features, the CKM learnt questions by heart
+ * (benchmarks/results/learning.md).
  *
  * One syn_perception is used by one thread at a time. Buffers are device memory. */
 #ifndef SYN_ENGINE_PERCEPTION_H
@@ -15,13 +20,13 @@
 
 #include "engine/params.h"
 #include "engine/task.h"
+#include "engine/without.h"
 #include "kernels/ffn.h"
 #include "kernels/seq.h"
 
 enum {
     SYN_ITEM_META = 15,
-    SYN_DI =
-        2 * SYN_DE + SYN_DX + 1 + SYN_ITEM_META, /* item vector: e, e*q, interaction, logit, meta */
+    SYN_DI = SYN_DX + 1 + SYN_ITEM_META, /* item vector: interaction, logit, meta */
     SYN_DI_HIDDEN = 256,
     SYN_CKM_HALF = 128,
     SYN_CKM = 2 * SYN_CKM_HALF,
@@ -75,7 +80,8 @@ typedef struct syn_calibration {
 
 typedef struct syn_perception {
     syn_params params;
-    real dropout;                            /* in training; 0.2 unless set otherwise */
+    real dropout;     /* in training; 0.2 unless set otherwise */
+    uint32_t without; /* ablations (engine/without.h) of it and of what is observed with it; 0 */
     syn_calibration calibrated[SYN_GAP_OUT]; /* 1 and 0 until fitted */
 } syn_perception;
 

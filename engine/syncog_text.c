@@ -97,9 +97,9 @@ syn_status syn_pieces_read(syn_session *s, const syn_document *pieces, int count
         if (pieces[r].claim) claims |= 1u << r;
     }
     const syn_tasks *t = &s->tasks;
-    syn_status st =
-        syn_task_build(s->engine->model.idf, s->engine->model.table, s->question, s->question_count,
-                       piece, count, true, t->quest, t->pair, t->e, t->q);
+    syn_status st = syn_task_build(
+        s->engine->model.idf, s->engine->model.table, s->question, s->question_count, piece, count,
+        !(s->engine->model.perception.without & SYN_WITHOUT_TITLES), t->quest, t->pair, t->e, t->q);
     free(tokens);
     if (st != SYN_OK) return st;
     s->rows = count;

@@ -2,8 +2,8 @@
 
 #include <stdbool.h>
 #include <utf8proc.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+
+#include "engine/stem.h"
 
 /* Characters of a word that count for its hash; the rest of a longer run belongs to the same token.
  */
@@ -112,7 +112,7 @@ static uint32_t word_hash(int32_t *codes, int count, bool marks)
         else
             bytes += (size_t)utf8proc_encode_char(codes[i], utf8 + bytes);
     }
-    return (uint32_t)XXH3_64bits(utf8, bytes) & SYN_TOKEN_HASH;
+    return (uint32_t)syn_stem_hash(utf8, bytes) & SYN_TOKEN_HASH;
 }
 
 /* Reads the word whose first character `c` ends at `at`; returns where it ends. */

@@ -1,9 +1,9 @@
 /* Text to tokens.
  *
- * Tokens are runs of Unicode letters and digits, lower-cased (utf8proc), hashed with XXH3. One
- * token is a uint32_t: 28 bits of hash and 4 flags, so that 90,000 records fit in memory. Bytes
- * that are not UTF-8 separate tokens and are otherwise ignored. Apostrophes inside a word do not
- * split it from its letters' run rule: "Shirley's" is "shirley", "s". */
+ * Tokens are runs of Unicode letters and digits, lower-cased (utf8proc), stemmed (engine/stem.h),
+ * hashed with XXH3. One token is a uint32_t: 28 bits of hash and 4 flags, so that 90,000 records
+ * fit in memory. Bytes that are not UTF-8 separate tokens and are otherwise ignored. Apostrophes
+ * inside a word do not split it from its letters' run rule: "Shirley's" is "shirley", "s". */
 #ifndef SYN_ENGINE_TEXT_H
 #define SYN_ENGINE_TEXT_H
 

@@ -7,7 +7,7 @@
  * (goal asker): 25 % S within the asker's pieces, 60 % S held by the team, 15 % one gold piece
  * replaced by a foreign one (unanswerable); goal consensus: 75 % / 25 %. In every stratum one
  * distractor is replaced the same way. Agent sizes are drawn first, pieces placed after, so that
- * counts carry no label.
+ * counts carry no label (env_deal.h; tasks with groups keep this as far as groups allow).
  *
  * Reward: gamma*phi(s') - phi(s) - 0.5 messages - 0.1 deliveries - 0.05 per turn; +20 for ANSWER
  * with the goal reached, +10 for ABSTAIN on an unanswerable task, -10 otherwise or at time-out. phi
@@ -20,16 +20,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "kernels/base/rng.h"
+#include "kernels/env_deal.h"
 
-enum {
-    SYN_ROWS_MAX = 32,    /* pieces of a task, foreign ones included */
-    SYN_FOREIGN_ROWS = 4, /* the last rows of a task: pieces of other records */
-    SYN_AGENTS_MAX = 10,
-    SYN_ACTIONS_MAX = 2 * SYN_AGENTS_MAX * (SYN_AGENTS_MAX - 1) + 2 * SYN_AGENTS_MAX + 2
-};
-
-typedef enum syn_goal { SYN_GOAL_ASKER, SYN_GOAL_CONSENSUS } syn_goal;
+enum { SYN_ACTIONS_MAX = 2 * SYN_AGENTS_MAX * (SYN_AGENTS_MAX - 1) + 2 * SYN_AGENTS_MAX + 2 };
 
 typedef enum syn_action_kind {
     SYN_SEND,    /* from -> to: the piece of `from` that `from` thinks is worth most */
@@ -44,13 +37,6 @@ typedef enum syn_action_kind {
 typedef struct syn_action {
     int8_t kind, from, to, piece; /* piece: the row that moves or is read; -1 for none */
 } syn_action;
-
-/* What an episode is drawn from; one per task, in device memory. */
-typedef struct syn_task_info {
-    uint32_t gold;   /* mask of the gold rows, all below `pieces` */
-    int32_t pieces;  /* rows [0, pieces) belong to the task, then SYN_FOREIGN_ROWS foreign ones */
-    uint32_t claims; /* mask of rows that are claims */
-} syn_task_info;
 
 typedef struct syn_env_config {
     int32_t agents_min, agents_max; /* 2..SYN_AGENTS_MAX */
@@ -85,24 +71,6 @@ typedef struct syn_env {
     uint8_t arrived[SYN_AGENTS_MAX][SYN_ROWS_MAX]; /* by row: the turn it came in */
     syn_action last;                               /* SYN_NO_ACTION after a reset */
 } syn_env;
-
-SYN_HD int syn_popcount(uint32_t x)
-{
-#ifdef __CUDA_ARCH__
-    return __popc(x);
-#else
-    return __builtin_popcount(x);
-#endif
-}
-
-SYN_HD int syn_lowest(uint32_t x)
-{
-#ifdef __CUDA_ARCH__
-    return __ffs((int)x) - 1;
-#else
-    return __builtin_ctz(x);
-#endif
-}
 
 /* ---- Actions and their flat index: SEND(i,j) row by row without the diagonal, REQUEST likewise,
  * BROADCAST(i), ALONE(i), ANSWER, ABSTAIN; N is SYN_AGENTS_MAX whatever the team's size. ---- */
@@ -245,82 +213,6 @@ SYN_HD int syn_env_draw_stratum(const syn_env_config *cfg, syn_rng *rng)
     return u < 0.25f ? 0 : u < 0.85f ? 1 : 2;
 }
 
-/* A random row of the mask; the mask must not be empty. */
-SYN_HD int syn_rng_row(syn_rng *rng, uint32_t rows)
-{
-    int k = (int)syn_rng_below(rng, (uint32_t)syn_popcount(rows));
-    while (k--) rows &= rows - 1;
-    return syn_lowest(rows);
-}
-
-/* Multinomial sizes of K pieces over n agents, the first with asker_min to asker_max. */
-SYN_HD void syn_env_draw_sizes(syn_rng *rng, int pieces, int n, int asker_min, int asker_max,
-                               int *size)
-{
-    for (int attempt = 0; attempt < 64; attempt++) {
-        for (int i = 0; i < n; i++) size[i] = 0;
-        for (int p = 0; p < pieces; p++) size[syn_rng_below(rng, (uint32_t)n)]++;
-        if (size[0] >= asker_min && size[0] <= asker_max) return;
-    }
-    while (size[0] < asker_min) { /* rare: many gold pieces among many agents */
-        int giver = 1;
-        for (int i = 2; i < n; i++) {
-            if (size[i] > size[giver]) giver = i;
-        }
-        size[giver]--;
-        size[0]++;
-    }
-    for (; size[0] > asker_max; size[0]--) size[1]++;
-}
-
-SYN_HD void syn_rng_shuffle(syn_rng *rng, uint8_t *x, int n)
-{
-    for (int i = n - 1; i > 0; i--) {
-        int j = (int)syn_rng_below(rng, (uint32_t)i + 1);
-        uint8_t t = x[i];
-        x[i] = x[j];
-        x[j] = t;
-    }
-}
-
-/* Orders the present rows in deal[]: shuffled, then gold moved so that the stratum holds for the
- * first `s0` of them, which the asker gets. Within an agent's part every order is as likely as any
- * other. */
-SYN_HD int syn_env_deal(syn_rng *rng, uint32_t present, uint32_t gold, int stratum, int goal,
-                        int s0, uint8_t *deal)
-{
-    int k = 0;
-    for (uint32_t rows = present; rows; rows &= rows - 1) deal[k++] = (uint8_t)syn_lowest(rows);
-    for (int attempt = 0; attempt < 64; attempt++) {
-        syn_rng_shuffle(rng, deal, k);
-        uint32_t asker = 0;
-        for (int i = 0; i < s0; i++) asker |= 1u << deal[i];
-        bool sufficient = (gold & ~asker) == 0;
-        if (goal == SYN_GOAL_CONSENSUS || stratum == 2 || (stratum == 1 && !sufficient)) return k;
-        if (stratum == 0) break;
-    }
-    if (stratum ==
-        0) { /* each gold piece changes places with one of the asker's that is not gold */
-        for (int i = s0, a = 0; i < k; i++) {
-            if (!(gold >> deal[i] & 1)) continue;
-            while (gold >> deal[a] & 1) a++;
-            uint8_t t = deal[a];
-            deal[a] = deal[i];
-            deal[i] = t;
-        }
-        syn_rng_shuffle(rng, deal, s0);
-    } else { /* closable, and every shuffle gave the asker all: give one gold piece away */
-        for (int a = 0; a < s0; a++) {
-            if (!(gold >> deal[a] & 1)) continue;
-            uint8_t t = deal[a];
-            deal[a] = deal[k - 1];
-            deal[k - 1] = t;
-            break;
-        }
-    }
-    return k;
-}
-
 /* Starts the episode numbered `episode` on task `task`: a pure function of (seed, episode, task).
  */
 SYN_HD void syn_env_reset(syn_env *e, const syn_env_config *cfg, int task,
@@ -339,19 +231,30 @@ SYN_HD void syn_env_reset(syn_env *e, const syn_env_config *cfg, int task,
     uint32_t own = info->pieces >= 32 ? ~0u : (1u << info->pieces) - 1;
     uint32_t foreign = ((1u << SYN_FOREIGN_ROWS) - 1) << info->pieces;
     e->present = own;
-    int swapped = syn_rng_row(&rng, foreign);
-    e->present ^= 1u << syn_rng_row(&rng, own & ~info->gold) | 1u << swapped;
+    int in[2], out[2], swaps = 1;
+    in[0] = syn_rng_row(&rng, foreign);
+    out[0] = syn_rng_row(&rng, own & ~info->gold);
     if (e->stratum == 2) {
-        int other = syn_rng_row(&rng, foreign & ~(1u << swapped));
-        e->present ^= 1u << syn_rng_row(&rng, info->gold) | 1u << other;
+        in[1] = syn_rng_row(&rng, foreign & ~(1u << in[0]));
+        out[1] = syn_rng_row(&rng, info->gold);
+        swaps = 2;
     }
+    for (int s = 0; s < swaps; s++) e->present ^= 1u << out[s] | 1u << in[s];
     int size[SYN_AGENTS_MAX];
     uint8_t deal[SYN_ROWS_MAX];
-    /* Room for all of S with the asker, and for a piece of it elsewhere, whatever the stratum. */
     const bool asker = cfg->goal == SYN_GOAL_ASKER;
-    syn_env_draw_sizes(&rng, info->pieces, e->agents, asker ? syn_popcount(info->gold) : 0,
-                       info->pieces - asker, size);
-    syn_env_deal(&rng, e->present, e->gold, e->stratum, e->goal, size[0], deal);
+    if (info->group[0]) {
+        uint32_t part[SYN_ROWS_MAX];
+        const uint32_t gold = (e->gold & e->present) | (swaps == 2 ? 1u << in[1] : 0);
+        int parts = syn_env_parts(info, e->present, out, in, swaps, part);
+        syn_env_deal_parts(&rng, part, parts, gold, e->stratum, e->goal, e->agents, size, deal);
+    } else {
+        /* Room for all of S with the asker, and for a piece of it elsewhere, whatever the stratum.
+         */
+        syn_env_draw_sizes(&rng, info->pieces, e->agents, asker ? syn_popcount(info->gold) : 0,
+                           info->pieces - asker, size);
+        syn_env_deal(&rng, e->present, e->gold, e->stratum, e->goal, size[0], deal);
+    }
     for (int i = 0, at = 0; i < e->agents; i++) {
         for (int k = 0; k < size[i]; k++, at++) {
             e->own[i] |= 1u << deal[at];

@@ -45,8 +45,8 @@ static const syn_option options[] = {
     {"insecure", SYN_OPTION_BOOL, FIELD(insecure), NULL, 0, 0, NULL,
      "Allow plain http to another machine, without a key.", NULL},
     {"checkpoint", SYN_OPTION_TEXT, FIELD(checkpoint), NULL, 0, 0, "DIR",
-     "The trained networks that decide; default: CHECKPOINT_DIR/best, else runs/demo/trained, else "
-     "a cosine-threshold rule.",
+     "The trained networks that decide; default: CHECKPOINT_DIR (or best/ in it), else "
+     "runs/demo/trained, else a cosine-threshold rule.",
      NULL},
     {"task", SYN_OPTION_CHOICE, FIELD(task), "qa", 0, 0, "qa|analysis|explanation|reasoning",
      "What kind of answer is wanted.", NULL},

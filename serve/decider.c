@@ -19,6 +19,7 @@ const char *syn_decider_default(char *path, size_t bytes)
     static const char demo[] = "runs/demo/trained";
     const char *folder = getenv("CHECKPOINT_DIR");
     if (folder && *folder) {
+        if (syn_checkpoint_exists(folder)) return folder;
         int n = snprintf(path, bytes, "%s/best", folder);
         if (n > 0 && (size_t)n < bytes && syn_checkpoint_exists(path)) return path;
     }

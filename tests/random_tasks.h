@@ -10,7 +10,8 @@ static inline void random_tasks(syn_ctx *ctx, syn_tasks *t, int64_t count, int p
 {
     assert_ok(syn_tasks_alloc(ctx, t, count));
     for (int64_t k = 0; k < count; k++)
-        t->info[k] = (syn_task_info){(1u << gold) - 1, pieces, 1u << (pieces - 1)};
+        t->info[k] = (syn_task_info){
+            .gold = (1u << gold) - 1, .pieces = pieces, .claims = 1u << (pieces - 1)};
     random_fill(1, count * SYN_TASK_QUEST, 0, 1, t->quest);
     random_fill(2, count * SYN_TASK_PAIR, 0, 1, t->pair);
     random_fill(3, count * SYN_ROWS_MAX * SYN_DE, -0.15, 0.15, t->e);

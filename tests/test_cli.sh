@@ -26,8 +26,12 @@ expect 2 "unknown command 'chekpoint'; did you mean 'checkpoint'?" chekpoint
 expect 2 "unknown command 'qqqqqqqq'; 'syncog --help'" qqqqqqqq
 expect 2 "syncog checkpoint list DIR..." checkpoint
 expect 0 "syncog checkpoint list DIR..." checkpoint --help
+expect 2 "did you mean 'find-best'?" checkpoint find_best
+for word in list verify find-best deploy export prune; do
+    expect 0 "Examples:" checkpoint $word --help
+done
 expect 2 "unknown command 'checkpoint lst'; did you mean 'list'?" checkpoint lst
-expect 0 'Usage: syncog checkpoint verify [OPTIONS] DIR...' checkpoint verify --help
+expect 0 'Usage: syncog checkpoint verify [OPTIONS] DIR [VERSION]' checkpoint verify --help
 expect 2 'needs a folder' checkpoint list
 expect 2 'did you mean --json?' checkpoint list --jsno .
 expect 0 '"json": true' checkpoint list --json --print-config
@@ -37,7 +41,7 @@ expect 1 'no checkpoint in this folder' checkpoint verify .
 mkdir broken
 echo '{' >broken/manifest.json
 expect 0 'manifest.json:' checkpoint list .
-expect 1 '1 of 1 checkpoints cannot be loaded' checkpoint verify broken
+expect 1 'broken: 1 of 1 versions cannot be loaded' checkpoint verify broken
 # Answers go to stdout and complaints to stderr: scripts depend on it.
 "$program" checkpoint list --json . >out 2>err
 grep -q '"dir"' out && [ ! -s err ]

@@ -13,7 +13,7 @@ int syn_cmd_pretrain(int argc, char **argv);
 
 typedef struct pretrain_options {
     syn_run_config run; /* first: shared options */
-    const char *component, *out, *init;
+    const char *component, *out, *init, *without;
     int64_t cross_fit, ranker_steps, gap_steps, state_steps, batch;
     double dropout, learning_rate, weight_decay;
     bool leak_test, central;
@@ -52,7 +52,12 @@ static const syn_option options[] = {
      "Also fit one to shuffled labels: eval shows that it knows nothing.", NULL},
     {"central", SYN_OPTION_BOOL, FIELD(central), "true", 0, 0, NULL,
      "The networks see features of all pieces; --no-central: only of what each agent holds.", NULL},
+    {"without", SYN_OPTION_TEXT, FIELD(without), NULL, 0, 0, "NAME[,NAME...]",
+     "An ablation, which train, eval and ask obey: see below.", NULL},
 };
+
+#define WITHOUT_LINE(constant, name, what) "  " name ": " what "\n"
+#define WITHOUT_HELP                       SYN_WITHOUT_MAP(WITHOUT_LINE)
 
 static const syn_command command = {
     "pretrain",
@@ -63,15 +68,17 @@ static const syn_command command = {
     "and who holds it?), then the state encoder. 15 % of the records, chosen by a hash of their "
     "id, are kept out "
     "for early stopping and calibration.\n\n"
+    "--without leaves out:\n" WITHOUT_HELP "\n"
     "Examples:\n"
     "  syncog pretrain --data train.h5 --component all --out runs/pre\n"
+    "  syncog pretrain --data train.h5 --without interaction,titles --out runs/ablated\n"
     "  syncog pretrain --data a.h5 --data b.h5 --folds 5 --fold 0 --out runs/fold0   (tests on "
     "fold 0)",
     options,
     sizeof options / sizeof *options,
 };
 
-static syn_pretrain_config pretrain_config(const pretrain_options *o)
+static syn_pretrain_config pretrain_config(const pretrain_options *o, uint32_t without)
 {
     syn_pretrain_config c = SYN_PRETRAIN_DEFAULT;
     c.seed = (uint64_t)o->run.seed;
@@ -81,16 +88,17 @@ static syn_pretrain_config pretrain_config(const pretrain_options *o)
     c.dropout = o->dropout;
     c.gap_lr = o->learning_rate;
     c.weight_decay = o->weight_decay;
-    c.central = o->central;
+    c.central = o->central && !(without & SYN_WITHOUT_UNSENT);
+    c.without = without & ~(uint32_t)SYN_WITHOUT_UNSENT; /* one fact, kept in one place */
     return c;
 }
 
-static syn_status fit_perception(syn_run *s, const pretrain_options *o, const syn_corpus *corpus,
-                                 syn_model *m)
+static syn_status fit_perception(syn_run *s, const pretrain_options *o, uint32_t without,
+                                 const syn_corpus *corpus, syn_model *m)
 {
-    const syn_pretrain_config c = pretrain_config(o);
+    const syn_pretrain_config c = pretrain_config(o, without);
     syn_pretrain_result r;
-    m->central = o->central;
+    m->central = c.central;
     SYN_RETURN_IF(
         syn_crossfit_run(&s->ctx, &c, &s->data, corpus, (int)o->cross_fit, o->leak_test, m, &r));
     printf("pretrained on %lld records in %.1f s; on those held out: ranker AUROC %.3f, gap AUROC "
@@ -140,11 +148,17 @@ static syn_status run(int argc, char **argv)
     syn_corpus corpus = {0};
     syn_model m = {0};
     char *config = NULL, *provenance = NULL;
+    uint32_t without = 0;
     bool done = false;
     syn_status st = syn_options_parse(&command, &o, argc, argv, NULL, &done);
     if (st != SYN_OK || done) return st;
     if (!o.out) return syn_fail(SYN_ERR_USAGE, "pretrain: --out is missing");
     const bool state_only = strcmp(o.component, "state_encoder") == 0;
+    SYN_RETURN_IF(syn_without_parse(o.without, &without));
+    if (state_only && without) {
+        return syn_fail(SYN_ERR_USAGE, "pretrain: --without says nothing with --component "
+                                       "state_encoder: what --init was fitted without holds");
+    }
     if (state_only && !o.init) {
         return syn_fail(SYN_ERR_USAGE,
                         "pretrain: --component state_encoder needs --init DIR with a trained ckm");
@@ -169,16 +183,20 @@ static syn_status run(int argc, char **argv)
     st =
         syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.run.pieces);
     SYN_TRY(syn_run_about_data(st, &o.run));
+    if (state_only) without = m.perception.without;
+    if (without & SYN_WITHOUT_TITLES) syn_corpus_without_titles(&corpus);
     if (!state_only) {
         for (int k = 0; k < m.parts; k++) syn_perception_free(&s.ctx, &m.part[k]);
         syn_perception_free(&s.ctx, &m.perception);
         syn_perception_free(&s.ctx, &m.shuffled);
-        SYN_TRY(syn_run_about_data(fit_perception(&s, &o, &corpus, &m), &o.run));
+        SYN_TRY(syn_run_about_data(fit_perception(&s, &o, without, &corpus, &m), &o.run));
     }
-    if (state_only || strcmp(o.component, "all") == 0) SYN_TRY(fit_state(&s, &o, &corpus, &m));
+    const bool all = strcmp(o.component, "all") == 0 && !(without & SYN_WITHOUT_STATE);
+    if (state_only || all) SYN_TRY(fit_state(&s, &o, &corpus, &m));
     config = config_text(&o);
     provenance = syn_run_provenance(&s, &o.run);
-    SYN_TRY(syn_model_save(o.out, &m, false, config, provenance));
+    const syn_save_facts facts = {.config_json = config, .provenance_json = provenance};
+    SYN_TRY(syn_model_save(o.out, &m, false, &facts, NULL));
     printf("saved %s\n", o.out);
 done:
     free(config);

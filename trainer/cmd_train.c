@@ -1,24 +1,27 @@
 /* syncog train */
 #include <jansson.h>
-#include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "checkpoints/model_file.h"
+#include "kernels/base/log.h"
 #include "trainer/run.h"
+#include "trainer/stop.h"
 #include "trainer/train.h"
 
 int syn_cmd_train(int argc, char **argv);
 
 typedef struct train_options {
     syn_run_config run; /* first: shared options */
-    const char *init, *out;
-    int64_t env_steps, num_episodes, batch_size, mini_batch_size, horizon, epochs, shards;
-    int64_t checkpoint_interval, eval_interval, eval_episodes;
+    const char *init, *out, *backend, *rendezvous;
+    int64_t env_steps, schedule_steps, num_episodes, batch_size, mini_batch_size, horizon, epochs;
+    int64_t checkpoint_interval, auto_save_interval, max_versions, eval_interval, eval_episodes,
+        patience, compare_interval, rank_timeout;
     double lr_actor, lr_critic, gamma, gae_lambda, clip_epsilon, entropy_coef, entropy_coef_end,
         value_loss_coef, max_grad_norm, kl_stop, untitled_share;
-    bool resume, save_best_only, reward_shaping;
+    bool resume, save_best_only, reward_shaping, value_norm, decay_lr, deterministic;
 } train_options;
 
 #define FIELD(name) offsetof(train_options, name)
@@ -28,14 +31,20 @@ static const syn_option options[] = {
     {"init", SYN_OPTION_TEXT, FIELD(init), NULL, 0, 0, "DIR",
      "The pre-trained checkpoint to begin with.", NULL},
     {"out", SYN_OPTION_TEXT, FIELD(out), NULL, 0, 0, "DIR",
-     "Where the best checkpoint, metrics.jsonl and latest/ are written.", NULL},
+     "The store of the run's versions (best, latest); metrics.jsonl and tensorboard/ beside them.",
+     NULL},
     {"title-disjoint", SYN_OPTION_BOOL, offsetof(syn_run_config, title_disjoint), NULL, 0, 0, NULL,
      "Leave out training records that share a title with the test fold.", NULL},
     {"env-steps", SYN_OPTION_INT, FIELD(env_steps), "300000", 1, 1e12, "N",
      "Environment steps in all.", NULL},
+    {"schedule-steps", SYN_OPTION_INT, FIELD(schedule_steps), "300000", 0, 1e12, "N",
+     "Environment steps over which learning rates and entropy bonus fall; 0: --env-steps. It does "
+     "not depend on where a run ends, so that a longer one goes on where a shorter one ended.",
+     NULL},
     {"num-episodes", SYN_OPTION_INT, FIELD(num_episodes), "0", 0, 1e12, "N",
      "Instead of --env-steps: this many episodes, counted as 4 steps each.", NULL},
-    {"resume", SYN_OPTION_BOOL, FIELD(resume), NULL, 0, 0, NULL, "Go on from OUT/latest.", NULL},
+    {"resume", SYN_OPTION_BOOL, FIELD(resume), NULL, 0, 0, NULL,
+     "Go on from the latest version in OUT.", NULL},
     {"lr-actor", SYN_OPTION_REAL, FIELD(lr_actor), "7e-4", 1e-9, 1, "R",
      "Learning rate of state encoder and policy.", NULL},
     {"lr-critic", SYN_OPTION_REAL, FIELD(lr_critic), "1e-3", 1e-9, 1, "R",
@@ -55,10 +64,14 @@ static const syn_option options[] = {
      "Gradient clipping; 0: none.", NULL},
     {"kl-stop", SYN_OPTION_REAL, FIELD(kl_stop), "0.02", 0, 100, "K",
      "Ends an update's epochs above this mean KL.", NULL},
+    {"decay-lr", SYN_OPTION_BOOL, FIELD(decay_lr), "true", 0, 0, NULL,
+     "Let the learning rates fall to a tenth.", NULL},
+    {"value-norm", SYN_OPTION_BOOL, FIELD(value_norm), "true", 0, 0, NULL,
+     "The critic learns returns scaled by their running mean and deviation.", NULL},
     {"batch-size", SYN_OPTION_INT, FIELD(batch_size), "4096", 64, 1 << 26, "N",
-     "Environment steps of one update, over all shards.", "BATCH_SIZE"},
+     "Environment steps of one update, over all ranks.", "BATCH_SIZE"},
     {"mini-batch-size", SYN_OPTION_INT, FIELD(mini_batch_size), "512", 32, 1 << 24, "N",
-     "Environment steps of one shard: one optimiser step.", NULL},
+     "Environment steps of one optimiser step, over all ranks.", NULL},
     {"horizon", SYN_OPTION_INT, FIELD(horizon), "32", 1, 4096, "T", "Turns of one roll-out.", NULL},
     {"epochs", SYN_OPTION_INT, FIELD(epochs), "5", 1, 100, "N", "Passes over a roll-out.",
      "NUM_EPOCHS"},
@@ -67,13 +80,29 @@ static const syn_option options[] = {
     {"untitled-share", SYN_OPTION_REAL, FIELD(untitled_share), "0.3", 0, 1, "P",
      "Episodes whose pieces have no title.", NULL},
     {"checkpoint-interval", SYN_OPTION_INT, FIELD(checkpoint_interval), "20", 0, 1e9, "N",
-     "Updates between saves of OUT/latest.", NULL},
+     "Updates between saves; 0: only the best and the last.", NULL},
+    {"auto-save-interval", SYN_OPTION_INT, FIELD(auto_save_interval), "300", 0, 1e7, "SECONDS",
+     "Longest time between saves; 0: the clock does not count.", NULL},
+    {"max-versions", SYN_OPTION_INT, FIELD(max_versions), "100", 1, 1e6, "N",
+     "Versions kept in OUT; the best and the latest always.", NULL},
     {"eval-interval", SYN_OPTION_INT, FIELD(eval_interval), "4", 1, 1e9, "N",
      "Updates between evaluations on held-out records.", NULL},
     {"eval-episodes", SYN_OPTION_INT, FIELD(eval_episodes), "600", 1, 1e7, "N",
      "Episodes of such an evaluation.", NULL},
+    {"patience", SYN_OPTION_INT, FIELD(patience), "0", 0, 1e9, "N",
+     "End after so many evaluations without a better one; 0: never.", NULL},
     {"save-best-only", SYN_OPTION_BOOL, FIELD(save_best_only), NULL, 0, 0, NULL,
-     "Do not keep OUT/latest.", NULL},
+     "Save only when an evaluation was the best so far.", NULL},
+    {"deterministic", SYN_OPTION_BOOL, FIELD(deterministic), NULL, 0, 0, NULL,
+     "The same bits on 1, 2, 4 or 8 ranks: 8 shards of fixed shape, one thread each rank.", NULL},
+    {"dist-backend", SYN_OPTION_CHOICE, FIELD(backend), "auto", 0, 0, "auto|mpi|tcp|nccl",
+     "What carries the sums over ranks.", NULL},
+    {"rendezvous", SYN_OPTION_TEXT, FIELD(rendezvous), NULL, 0, 0, "tcp://HOST:PORT|file:PATH",
+     "Where ranks that MPI did not start meet.", NULL},
+    {"rank-timeout", SYN_OPTION_INT, FIELD(rank_timeout), "50", 1, 86400, "SECONDS",
+     "A rank that does not answer for so long is given up.", NULL},
+    {"compare-interval", SYN_OPTION_INT, FIELD(compare_interval), "100", 0, 1e9, "N",
+     "Updates between checks that all ranks hold the same weights; 0: none.", NULL},
 };
 
 static const syn_command command = {
@@ -81,33 +110,56 @@ static const syn_command command = {
     "trains the policy: who says what to whom, and when to stop (phase 2, PPO)",
     NULL,
     "The judges of phase 1 stay as they are; state encoder, policy and critic learn. Which weights "
-    "are best is "
-    "decided by the mean return on held-out records. metrics.jsonl gets one JSON object per "
-    "update.\n\n"
+    "are best is decided by the mean return on held-out records. metrics.jsonl gets one JSON "
+    "object "
+    "per update.\n\n"
+    "A run that was stopped (SIGINT and SIGTERM save first) goes on with --resume, to the bit. "
+    "Numbers that are not finite end it before they reach a weight or a file.\n\n"
     "Examples:\n"
     "  syncog train --data train.h5 --init runs/pre --out runs/first\n"
     "  syncog train --data train.h5 --init runs/pre --out runs/k28 --pieces 28 --env-steps 500000\n"
-    "  syncog train --data train.h5 --init runs/pre --out runs/first --env-steps 1000000 --resume",
+    "  syncog train --data train.h5 --out runs/first --env-steps 1000000 --resume\n"
+    "  mpirun -np 4 syncog train --data train.h5 --init runs/pre --out runs/four --threads 1",
     options,
     sizeof options / sizeof *options,
 };
 
-static syn_status train_config(const train_options *o, syn_train_config *c)
+/* Cuts --batch-size and --mini-batch-size, which count all ranks, into shards. */
+static syn_status shard_shapes(const train_options *o, int ranks, syn_ppo_config *ppo)
+{
+    const int64_t sequences = o->mini_batch_size / o->horizon;
+    ppo->horizon = o->horizon;
+    ppo->shards = o->deterministic ? SYN_PPO_DETERMINISTIC_SHARDS : ranks;
+    ppo->minibatches = sequences ? o->batch_size / (sequences * o->horizon) : 0;
+    if (sequences < 1 || ppo->minibatches < 1 || ppo->minibatches > SYN_PPO_MINIBATCHES_MAX) {
+        return syn_fail(
+            SYN_ERR_USAGE,
+            "--batch-size %lld and --mini-batch-size %lld do not give 1 to %d minibatches of "
+            "whole sequences of --horizon %lld",
+            (long long)o->batch_size, (long long)o->mini_batch_size, SYN_PPO_MINIBATCHES_MAX,
+            (long long)o->horizon);
+    }
+    if (o->deterministic && SYN_PPO_DETERMINISTIC_SHARDS % ranks) {
+        return syn_fail(SYN_ERR_USAGE, "--deterministic runs on 1, 2, 4 or 8 ranks, not on %d",
+                        ranks);
+    }
+    ppo->shard_envs = sequences / ppo->shards;
+    if (ppo->shard_envs * ppo->shards == sequences) return SYN_OK;
+    return syn_fail(SYN_ERR_USAGE,
+                    "--mini-batch-size %lld holds %lld sequences of --horizon %lld, which cannot "
+                    "be cut into %lld equal shards (%s)",
+                    (long long)o->mini_batch_size, (long long)sequences, (long long)o->horizon,
+                    (long long)ppo->shards,
+                    o->deterministic ? "--deterministic" : "one for a rank");
+}
+
+static syn_status train_config(const train_options *o, syn_dist *dist, syn_train_config *c)
 {
     syn_env_config env;
     SYN_RETURN_IF(syn_run_env(&o->run, &env));
     env.gamma = o->reward_shaping ? (float)o->gamma : 0;
     syn_ppo_config ppo = SYN_PPO_DEFAULT;
-    ppo.horizon = o->horizon;
-    ppo.shard_envs = o->mini_batch_size / o->horizon;
-    ppo.shards = ppo.shard_envs ? o->batch_size / (ppo.shard_envs * o->horizon) : 0;
-    if (ppo.shard_envs < 1 || ppo.shards < 1 || ppo.shards > SYN_PPO_SHARDS_MAX) {
-        return syn_fail(
-            SYN_ERR_USAGE,
-            "--batch-size %lld and --mini-batch-size %lld do not give 1 to 256 shards of "
-            "whole sequences of --horizon %lld",
-            (long long)o->batch_size, (long long)o->mini_batch_size, (long long)o->horizon);
-    }
+    SYN_RETURN_IF(shard_shapes(o, syn_dist_size(dist), &ppo));
     ppo.epochs = (int)o->epochs;
     ppo.lr_actor = o->lr_actor;
     ppo.lr_critic = o->lr_critic;
@@ -119,124 +171,255 @@ static syn_status train_config(const train_options *o, syn_train_config *c)
     ppo.value_loss_coef = o->value_loss_coef;
     ppo.max_grad_norm = o->max_grad_norm;
     ppo.kl_stop = o->kl_stop;
+    ppo.decay_lr = o->decay_lr;
+    ppo.value_norm = o->value_norm;
     ppo.seed = (uint64_t)o->run.seed;
+    const int64_t env_steps = o->num_episodes ? 4 * o->num_episodes : o->env_steps;
     *c = (syn_train_config){.ppo = ppo,
                             .env = env,
-                            .env_steps = o->num_episodes ? 4 * o->num_episodes : o->env_steps,
+                            .env_steps = env_steps,
+                            .schedule_steps = o->schedule_steps ? o->schedule_steps : env_steps,
                             .eval_interval = o->eval_interval,
                             .eval_episodes = o->eval_episodes,
+                            .patience = o->patience,
                             .checkpoint_interval = o->checkpoint_interval,
+                            .auto_save_s = (double)o->auto_save_interval,
                             .save_best_only = o->save_best_only,
+                            .max_versions = (int)o->max_versions,
+                            .same_interval = o->compare_interval,
                             .untitled_share = (float)o->untitled_share,
                             .out = o->out,
-                            .best_return = -INFINITY};
+                            .dist = dist};
     return SYN_OK;
 }
 
-static char *config_text(const train_options *o)
+/* ---- What is stored with a run, and asked again when it goes on ---- */
+
+static json_t *config_json(const train_options *o, const syn_train_config *c)
 {
-    json_t *j = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "phase", "train",
-        "init", o->init ? o->init : "", "goal", o->run.goal, "seed", (json_int_t)o->run.seed,
-        "pieces", (json_int_t)o->run.pieces, "max_rounds", (json_int_t)o->run.max_rounds,
-        "read_limit", (json_int_t)o->run.read_limit, "num_agents_range", o->run.num_agents_range,
-        "lr_actor", o->lr_actor, "lr_critic", o->lr_critic, "gamma", o->gamma, "gae_lambda",
-        o->gae_lambda, "clip_epsilon", o->clip_epsilon, "entropy_coef", o->entropy_coef);
-    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    json_decref(j);
-    return text;
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:f, s:b, s:I, s:I, s:I, s:I, s:I, s:f, "
+        "s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b, s:b, s:I, s:I, s:I}",
+        "phase", "train", "init", o->init ? o->init : "", "goal", o->run.goal, "num_agents_range",
+        o->run.num_agents_range, "seed", (json_int_t)o->run.seed, "pieces",
+        (json_int_t)o->run.pieces, "max_rounds", (json_int_t)o->run.max_rounds, "read_limit",
+        (json_int_t)o->run.read_limit, "reward_shaping", o->reward_shaping, "untitled_share",
+        o->untitled_share, "deterministic", o->deterministic, "ranks",
+        (json_int_t)syn_dist_size(c->dist), "batch_size", (json_int_t)o->batch_size,
+        "mini_batch_size", (json_int_t)o->mini_batch_size, "horizon", (json_int_t)o->horizon,
+        "epochs", (json_int_t)o->epochs, "lr_actor", o->lr_actor, "lr_critic", o->lr_critic,
+        "gamma", o->gamma, "gae_lambda", o->gae_lambda, "clip_epsilon", o->clip_epsilon,
+        "entropy_coef", o->entropy_coef, "entropy_coef_end", o->entropy_coef_end, "value_loss_coef",
+        o->value_loss_coef, "max_grad_norm", o->max_grad_norm, "kl_stop", o->kl_stop, "decay_lr",
+        o->decay_lr, "value_norm", o->value_norm, "env_steps", (json_int_t)c->env_steps,
+        "schedule_steps", (json_int_t)c->schedule_steps, "threads", (json_int_t)o->run.threads);
 }
 
-/* What a resumed run has done so far, from its stored config; it must play the same game. */
-static syn_status resume_from(const char *config, const train_options *o, syn_train_config *c)
+/* The game must be the same, or the moments and the value's scale say nothing. */
+static syn_status same_game(const json_t *was, const json_t *is, const char *out)
 {
-    static const char *const same[] = {"goal",       "pieces",    "seed", "num_agents_range",
-                                       "max_rounds", "read_limit"};
-    char *text = config_text(o);
-    json_t *was = config ? json_loads(config, 0, NULL) : NULL,
-           *is = text ? json_loads(text, 0, NULL) : NULL;
-    const json_t *best = json_object_get(was, "best_return");
-    syn_status st = SYN_OK;
-    c->done_steps = json_integer_value(json_object_get(was, "env_steps_done"));
-    if (json_is_number(best)) c->best_return = json_number_value(best);
-    for (size_t k = 0; k < sizeof same / sizeof *same && st == SYN_OK; k++) {
-        if (json_equal(json_object_get(was, same[k]), json_object_get(is, same[k]))) continue;
-        st = syn_fail(
-            SYN_ERR_USAGE,
-            "--resume: %s/latest was trained with another %s; give the same, or another --out",
-            o->out, same[k]);
+    static const char *const keys[] = {
+        "goal",       "pieces",     "seed",           "num_agents_range",
+        "max_rounds", "read_limit", "reward_shaping", "untitled_share"};
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+        const json_t *before = json_object_get(was, keys[k]);
+        if (!before || json_equal(before, json_object_get(is, keys[k]))) continue;
+        return syn_fail(SYN_ERR_USAGE,
+                        "--resume: %s was trained with another %s; give the same, or another --out",
+                        out, keys[k]);
     }
+    return SYN_OK;
+}
+
+/* Other options may change on the way; then the run is not what it would have been. */
+static void tell_changes(const json_t *was, const json_t *is, const char *out)
+{
+    static const char *const keys[] = {
+        "deterministic", "batch_size", "mini_batch_size", "horizon",       "epochs",
+        "lr_actor",      "lr_critic",  "gamma",           "gae_lambda",    "clip_epsilon",
+        "entropy_coef",  "kl_stop",    "value_loss_coef", "max_grad_norm", "entropy_coef_end",
+        "decay_lr",      "value_norm", "schedule_steps",  "threads"};
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+        json_t *before = json_object_get(was, keys[k]), *now = json_object_get(is, keys[k]);
+        if (!before || json_equal(before, now)) continue;
+        char *a = json_dumps(before, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+        char *b = json_dumps(now, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+        syn_log(SYN_LOG_WARN, "--resume: %s was trained with %s %s and goes on with %s", out,
+                keys[k], a ? a : "", b ? b : "");
+        free(a);
+        free(b);
+    }
+}
+
+static syn_status resume_from(const syn_checkpoint *cp, const train_options *o,
+                              const syn_train_config *c)
+{
+    char *text = syn_model_config(cp);
+    json_t *was = text ? json_loads(text, 0, NULL) : NULL, *is = config_json(o, c);
+    json_t *data = json_loads(syn_checkpoint_provenance(cp), 0, NULL);
+    json_t *here = json_loads(c->provenance_json, 0, NULL);
+    syn_status st = same_game(was, is, o->out);
+    if (st == SYN_OK && json_object_size(data) && !json_equal(data, here)) {
+        st = syn_fail(SYN_ERR_USAGE,
+                      "--resume: %s was trained on other data or another fold; give the same, or "
+                      "another --out",
+                      o->out);
+    }
+    if (st == SYN_OK && syn_dist_rank(c->dist) == 0) tell_changes(was, is, o->out);
     json_decref(was);
     json_decref(is);
+    json_decref(data);
+    json_decref(here);
     free(text);
     return st;
 }
 
-static syn_status load_model(syn_run *s, const train_options *o, syn_train_config *c, syn_model *m)
+/* ---- The command ---- */
+
+typedef struct command_state {
+    train_options o;
+    syn_dist *dist;
+    syn_run s;
+    syn_corpus corpus;
+    syn_model m;
+    syn_checkpoint *cp;
+    char *config, *provenance;
+    syn_train_result result;
+} command_state;
+
+/* In format 1, a run's folder was its best version and the folder latest/ in it was its latest. */
+static syn_status open_latest(const char *out, syn_checkpoint **cp)
 {
-    char latest[4096], *config = NULL, *provenance = NULL;
-    snprintf(latest, sizeof latest, "%s/latest", o->out);
-    SYN_RETURN_IF(syn_model_load(&s->ctx, o->resume ? latest : o->init, m, &config, &provenance));
-    syn_run_check_folds(&o->run, o->resume ? latest : o->init, provenance);
-    syn_status st = o->resume ? resume_from(config, o, c) : SYN_OK;
-    free(config);
-    free(provenance);
-    if (st != SYN_OK) return st;
-    if (!m->has_perception) {
+    char folder[4096];
+    struct stat status;
+    if (snprintf(folder, sizeof folder, "%s/latest", out) < (int)sizeof folder &&
+        lstat(folder, &status) == 0 && S_ISDIR(status.st_mode)) {
+        return syn_checkpoint_open(folder, cp);
+    }
+    return syn_checkpoint_open_version(out, "latest", cp);
+}
+
+static syn_status load_model(command_state *k, syn_train_config *c)
+{
+    const train_options *o = &k->o;
+    SYN_RETURN_IF(o->resume ? open_latest(o->out, &k->cp) : syn_checkpoint_open(o->init, &k->cp));
+    SYN_RETURN_IF(syn_model_read(&k->s.ctx, k->cp, &k->m));
+    syn_run_check_folds(&o->run, o->resume ? o->out : o->init, syn_checkpoint_provenance(k->cp));
+    if (!k->m.has_perception) {
         return syn_fail(SYN_ERR_FORMAT,
                         "%s: holds no ckm and gap detector; run 'syncog pretrain' first",
-                        o->resume ? latest : o->init);
+                        o->resume ? o->out : o->init);
     }
-    if (!m->has_control)
-        SYN_RETURN_IF(syn_control_init(&s->ctx, &m->control, (uint64_t)o->run.seed));
-    m->has_control = true;
+    if (o->resume) {
+        SYN_RETURN_IF(resume_from(k->cp, o, c));
+        c->resume = k->cp;
+    }
+    if (!k->m.has_control)
+        SYN_RETURN_IF(syn_control_init(&k->s.ctx, &k->m.control, (uint64_t)o->run.seed));
+    k->m.has_control = true;
     return SYN_OK;
 }
 
-static syn_status run(int argc, char **argv)
+/* FNV-1a */
+static uint64_t text_hash(const char *text)
 {
-    train_options o;
-    syn_run s = {0};
-    syn_corpus corpus = {0};
-    syn_model m = {0};
+    uint64_t hash = 14695981039346656037u;
+    for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+    return hash;
+}
+
+/* All ranks must have been told, and have read, the same. */
+static syn_status compare_start(const command_state *k)
+{
+    SYN_RETURN_IF(syn_dist_same(k->dist, text_hash(k->config), "options are"));
+    SYN_RETURN_IF(syn_dist_same(k->dist, text_hash(k->provenance), "data are"));
+    return syn_dist_same(k->dist, text_hash(syn_checkpoint_content_sha256(k->cp)), "checkpoint is");
+}
+
+static syn_status train(command_state *k)
+{
+    const train_options *o = &k->o;
     syn_train_config c;
-    syn_train_result r;
-    char *config = NULL, *provenance = NULL;
-    bool done = false;
-    syn_status st = syn_options_parse(&command, &o, argc, argv, NULL, &done);
-    if (st != SYN_OK || done) return st;
-    if (!o.out) return syn_fail(SYN_ERR_USAGE, "train: --out is missing");
-    if (!o.init && !o.resume) {
+    SYN_RETURN_IF(train_config(o, k->dist, &c));
+    SYN_RETURN_IF(syn_run_open(&k->s, &o->run, true));
+    c.provenance_json = k->provenance = syn_run_provenance(&k->s, &o->run);
+    json_t *config = config_json(o, &c);
+    c.config_json = k->config = config ? json_dumps(config, JSON_COMPACT) : NULL;
+    json_decref(config);
+    if (!k->provenance || !k->config)
+        return syn_fail(SYN_ERR_MEMORY, "out of memory for the options");
+    SYN_RETURN_IF(load_model(k, &c));
+    SYN_RETURN_IF(compare_start(k));
+    if (syn_dist_rank(k->dist) == 0) SYN_RETURN_IF(syn_run_out(&k->s, o->out));
+    syn_status st = syn_corpus_build(&k->s.ctx, &k->corpus, &k->s.data, k->s.use, k->s.use,
+                                     k->m.idf, k->m.table, (int)o->run.pieces);
+    SYN_RETURN_IF(syn_run_about_data(st, &o->run));
+    if (k->m.perception.without & SYN_WITHOUT_TITLES) syn_corpus_without_titles(&k->corpus);
+    st = syn_train(&k->s.ctx, &c, &k->s.data, &k->corpus, &k->m, &k->result);
+    SYN_RETURN_IF(syn_run_about_data(st, &o->run));
+    if (syn_dist_rank(k->dist) != 0) return SYN_OK;
+    const syn_train_result *r = &k->result;
+    const double busy = r->rollout_seconds + r->update_seconds;
+    printf("trained %lld env-steps in %.1f s (%.0f a second: roll-out %.1f s, update %.1f s); best "
+           "held-out return %.2f at %lld; KL stop in %.0f %% of updates%s\nsaved %s\n",
+           (long long)r->env_steps, r->seconds, busy > 0 ? (double)r->env_steps / busy : 0,
+           r->rollout_seconds, r->update_seconds, r->best_return, (long long)r->best_steps,
+           100 * r->kl_stop_share, r->stopped_early ? "; stopped early" : "", o->out);
+    return SYN_OK;
+}
+
+static syn_status parse(train_options *o, int argc, char **argv, bool *done)
+{
+    syn_status st = syn_options_parse(&command, o, argc, argv, NULL, done);
+    if (st != SYN_OK || *done) return st;
+    if (!o->out) return syn_fail(SYN_ERR_USAGE, "train: --out is missing");
+    if (!o->init && !o->resume) {
         return syn_fail(SYN_ERR_USAGE,
                         "train: --init is missing: give the folder that 'syncog pretrain' wrote");
     }
-    SYN_RETURN_IF(train_config(&o, &c));
-    SYN_TRY(syn_run_open(&s, &o.run, true));
-    SYN_TRY(load_model(&s, &o, &c, &m));
-    SYN_TRY(syn_run_out(&s, o.out));
-    st =
-        syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.run.pieces);
-    SYN_TRY(syn_run_about_data(st, &o.run));
-    c.config_json = config = config_text(&o);
-    c.provenance_json = provenance = syn_run_provenance(&s, &o.run);
-    SYN_TRY(syn_run_about_data(syn_train(&s.ctx, &c, &s.data, &corpus, &m, &r), &o.run));
-    const double busy = r.rollout_seconds + r.update_seconds;
-    printf("trained %lld env-steps in %.1f s (%.0f a second: roll-out %.1f s, update %.1f s); best "
-           "held-out return "
-           "%.2f at %lld; KL stop in %.0f %% of updates\nsaved %s\n",
-           (long long)r.env_steps, r.seconds, busy > 0 ? (double)r.env_steps / busy : 0,
-           r.rollout_seconds, r.update_seconds, r.best_return, (long long)r.best_steps,
-           100 * r.kl_stop_share, o.out);
-done:
-    free(config);
-    free(provenance);
-    syn_model_free(&s.ctx, &m);
-    syn_corpus_free(&s.ctx, &corpus);
-    syn_run_close(&s);
-    return st;
+    if (o->deterministic && o->run.threads > 1) {
+        return syn_fail(SYN_ERR_USAGE,
+                        "--deterministic computes with one thread, not --threads %lld",
+                        (long long)o->run.threads);
+    }
+    if (o->deterministic) o->run.threads = 1;
+    return SYN_OK;
+}
+
+/* What every rank is told by itself (a wrong option, a signal), the first rank says. */
+static int exit_code(const command_state *k, syn_status st)
+{
+    const bool ours = st != SYN_ERR_USAGE && st != SYN_ERR_INTERRUPTED;
+    int code = st == SYN_OK ? 0 : st == SYN_ERR_USAGE ? 2 : 1;
+    if (syn_dist_rank(k->dist) == 0 || ours) code = syn_exit_code(st);
+    return st == SYN_ERR_INTERRUPTED ? 128 + k->result.signal : code;
 }
 
 int syn_cmd_train(int argc, char **argv)
 {
-    return syn_exit_code(run(argc, argv));
+    command_state *k = calloc(1, sizeof *k);
+    bool done = false;
+    if (!k) return syn_exit_code(syn_fail(SYN_ERR_MEMORY, "out of memory"));
+    syn_status st = parse(&k->o, argc, argv, &done);
+    if (st == SYN_OK && !done) {
+        const syn_dist_config ranks = {.backend = k->o.backend,
+                                       .rendezvous = k->o.rendezvous,
+                                       .timeout_s = (int)k->o.rank_timeout};
+        syn_stop_watch();
+        st = syn_dist_open(&ranks, &k->dist);
+        if (st == SYN_OK) st = train(k);
+        if (st != SYN_OK && st != SYN_ERR_INTERRUPTED) syn_dist_abort(k->dist, syn_error_text());
+    }
+    const int code = exit_code(k, st);
+    syn_dist_close(k->dist);
+    free(k->config);
+    free(k->provenance);
+    syn_checkpoint_close(k->cp);
+    if (k->s.ready) {
+        syn_model_free(&k->s.ctx, &k->m);
+        syn_corpus_free(&k->s.ctx, &k->corpus);
+    }
+    syn_run_close(&k->s);
+    free(k);
+    return code;
 }

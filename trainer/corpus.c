@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/keyset.h"
 #include "kernels/base/rng.h"
 
 enum { POOL_MAX = 60000, HELD_OUT_PERCENT = 15, NEAREST_MAX = SYN_ROWS_MAX };
@@ -24,7 +25,7 @@ void syn_corpus_fold(const syn_dataset *ds, int folds, int fold, bool inverse, u
 
 bool syn_record_held_out(const syn_record *r)
 {
-    return (r->id_key >> 32) % 100 < HELD_OUT_PERCENT;
+    return (syn_record_split_key(r) >> 32) % 100 < HELD_OUT_PERCENT;
 }
 
 syn_status syn_corpus_idf(const syn_dataset *ds, const uint8_t *use, syn_idf *idf)
@@ -53,10 +54,12 @@ typedef struct posting {
     float weight;
 } posting;
 
+/* The pieces that one data set lends to its records. */
 typedef struct pool {
     int64_t count;
     int64_t *piece;  /* (count): index into ds->pieces */
     int64_t *record; /* (count): of that piece */
+    uint64_t *text;  /* (count): text_key of the piece */
     posting *list;   /* sorted by hash */
     int64_t postings;
 } pool;
@@ -72,50 +75,94 @@ static void pool_free(pool *p)
 {
     free(p->piece);
     free(p->record);
+    free(p->text);
     free(p->list);
 }
 
-static syn_status pool_build(pool *p, const syn_dataset *ds, const uint8_t *use, const syn_idf *idf)
+/* A document's title tells it from all others; a piece without one, or a fact under the name of its
+ * slot, is told from others by all its words. 0: by its title. */
+static uint64_t text_key(const syn_dataset *ds, const syn_piece *p)
 {
-    memset(p, 0, sizeof *p);
+    if (p->title_key && !p->group) return 0;
+    return syn_dataset_key((const char *)(ds->tokens + p->title_at),
+                           sizeof *ds->tokens * (size_t)(p->title_count + p->body_count));
+}
+
+/* Takes a piece into the pool, which has room for it. *space: postings that fit the list. */
+static bool pool_take(pool *p, const syn_dataset *ds, int64_t record, int64_t index,
+                      const syn_idf *idf, syn_terms *terms, int64_t *space)
+{
+    const syn_piece *piece = &ds->pieces[index];
+    syn_terms_make(terms, idf, ds->tokens + piece->title_at, piece->title_count,
+                   ds->tokens + piece->body_at, piece->body_count);
+    if (p->postings + terms->count > *space) {
+        *space = 2 * (*space + terms->count) + (1 << 16);
+        posting *list = realloc(p->list, sizeof *list * (size_t)*space);
+        if (!list) return false;
+        p->list = list;
+    }
+    for (int i = 0; i < terms->count; i++)
+        p->list[p->postings++] = (posting){terms->hash[i], (int32_t)p->count, terms->weight[i]};
+    p->piece[p->count] = index;
+    p->text[p->count] = text_key(ds, piece);
+    p->record[p->count++] = record;
+    return true;
+}
+
+/* Collects the pieces of the records marked in use that are of data set `set`; set_of: the data set
+ * of every source. */
+static syn_status pool_build(pool *p, const syn_dataset *ds, const uint8_t *use, const int *set_of,
+                             int set, const syn_idf *idf)
+{
+    syn_status st = SYN_OK;
     syn_terms *terms = malloc(sizeof *terms);
-    int64_t space = 0;
+    syn_keyset texts = {0}; /* questions about one dialogue have the same pieces */
+    int64_t space = 0, all = 0, seen = 0;
+    bool fresh = true, good;
     p->piece = malloc(sizeof *p->piece * POOL_MAX);
     p->record = malloc(sizeof *p->record * POOL_MAX);
-    if (!terms || !p->piece || !p->record) goto memory;
-    /* A large file lends every so many records, not its first ones. */
-    int64_t all = 0, seen = 0;
-    for (int64_t r = 0; r < ds->record_count; r++)
-        all += use && !use[r] ? 0 : ds->records[r].piece_count;
-    const int64_t stride = all / POOL_MAX + 1;
+    p->text = malloc(sizeof *p->text * POOL_MAX);
+    good = terms && p->piece && p->record && p->text;
     for (int64_t r = 0; r < ds->record_count; r++) {
         const syn_record *rec = &ds->records[r];
-        if ((use && !use[r]) || seen++ % stride) continue;
-        for (int32_t k = 0; k < rec->piece_count && p->count < POOL_MAX; k++) {
+        if ((!use || use[r]) && set_of[rec->source] == set) all += rec->piece_count;
+    }
+    /* A large file lends every so many records, not its first ones. */
+    const int64_t stride = all / POOL_MAX + 1;
+    for (int64_t r = 0; good && r < ds->record_count; r++) {
+        const syn_record *rec = &ds->records[r];
+        if ((use && !use[r]) || set_of[rec->source] != set || seen++ % stride) continue;
+        for (int32_t k = 0; good && k < rec->piece_count && p->count < POOL_MAX; k++) {
             const syn_piece *piece = &ds->pieces[rec->piece_first + k];
             if (piece->claim) continue;
-            syn_terms_make(terms, idf, ds->tokens + piece->title_at, piece->title_count,
-                           ds->tokens + piece->body_at, piece->body_count);
-            if (p->postings + terms->count > space) {
-                space = 2 * (space + terms->count) + (1 << 16);
-                posting *list = realloc(p->list, sizeof *list * (size_t)space);
-                if (!list) goto memory;
-                p->list = list;
-            }
-            for (int i = 0; i < terms->count; i++) {
-                p->list[p->postings++] =
-                    (posting){terms->hash[i], (int32_t)p->count, terms->weight[i]};
-            }
-            p->piece[p->count] = rec->piece_first + k;
-            p->record[p->count++] = r;
+            const uint64_t text = text_key(ds, piece);
+            if (text) SYN_TRY(syn_keyset_add(&texts, text, &fresh));
+            if (!text || fresh)
+                good = pool_take(p, ds, r, rec->piece_first + k, idf, terms, &space);
         }
     }
+    if (!good) st = syn_fail(SYN_ERR_MEMORY, "out of memory while foreign pieces were indexed");
+    if (good && p->postings) qsort(p->list, (size_t)p->postings, sizeof *p->list, compare_posting);
+done:
+    syn_keyset_free(&texts);
     free(terms);
-    qsort(p->list, (size_t)p->postings, sizeof *p->list, compare_posting);
+    return st;
+}
+
+/* A pool for every data set: the sources of one name. A fact of a dialogue among paragraphs would
+ * tell that it is foreign. pools, set_of (SYN_SOURCES_MAX): overwritten. */
+static syn_status pools_build(pool *pools, int *set_of, const syn_dataset *ds, const uint8_t *use,
+                              const syn_idf *idf)
+{
+    memset(pools, 0, sizeof *pools * SYN_SOURCES_MAX);
+    for (int i = 0; i < ds->source_count; i++) {
+        set_of[i] = i;
+        for (int k = i - 1; k >= 0; k--)
+            if (strcmp(ds->sources[k].name, ds->sources[i].name) == 0) set_of[i] = set_of[k];
+    }
+    for (int i = 0; i < ds->source_count; i++)
+        if (set_of[i] == i) SYN_RETURN_IF(pool_build(&pools[i], ds, use, set_of, i, idf));
     return SYN_OK;
-memory:
-    free(terms);
-    return syn_fail(SYN_ERR_MEMORY, "out of memory while foreign pieces were indexed");
 }
 
 static int64_t first_posting(const pool *p, uint32_t hash)
@@ -131,74 +178,112 @@ static int64_t first_posting(const pool *p, uint32_t hash)
     return lo;
 }
 
-/* May pool piece k stand in record rec? Not from the record or one with its question; no title
- * twice, pieces without one apart. */
+/* May pool piece k stand in record rec? Not from the record, its dialogue or story, or a record
+ * with its question; no title twice, or no text where that is what tells pieces apart. Facts of a
+ * slot that the record has are another answer to the same question, and only stand in when strict
+ * is false. */
 static bool may_stand(const syn_dataset *ds, const pool *p, int64_t k, int64_t rec,
-                      const int64_t *taken, int taken_count)
+                      const int64_t *taken, int taken_count, bool strict)
 {
     const syn_record *r = &ds->records[rec], *other = &ds->records[p->record[k]];
-    const uint64_t title = ds->pieces[p->piece[k]].title_key;
+    const uint64_t title = ds->pieces[p->piece[k]].title_key, text = p->text[k];
     if (other->id_key == r->id_key || other->question_key == r->question_key) return false;
-    if (title == 0) return true;
+    if (r->context_key && other->context_key == r->context_key) return false;
     for (int32_t i = 0; i < r->piece_count; i++) {
-        if (ds->pieces[r->piece_first + i].title_key == title) return false;
+        const syn_piece *own = &ds->pieces[r->piece_first + i];
+        if (own->title_key != title) continue;
+        if ((title && strict) || text_key(ds, own) == text) return false;
     }
     for (int i = 0; i < taken_count; i++) {
-        if (ds->pieces[taken[i]].title_key == title) return false;
+        const syn_piece *piece = &ds->pieces[taken[i]];
+        if (piece->title_key == title && text_key(ds, piece) == text) return false;
     }
     return true;
 }
 
+/* What the search for one record's foreign pieces works on; (pool->count) each. */
+typedef struct search {
+    float *score;
+    int32_t *heap;
+} search;
+
+/* Is a the better of two pool pieces? Of equal ones the first. */
+static bool better(const float *score, int32_t a, int32_t b)
+{
+    return score[a] != score[b] ? score[a] > score[b] : a < b;
+}
+
+static void sift_down(const search *s, int64_t at, int64_t count)
+{
+    const int32_t moved = s->heap[at];
+    for (int64_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && better(s->score, s->heap[child + 1], s->heap[child])) child++;
+        if (!better(s->score, s->heap[child], moved)) break;
+        s->heap[at] = s->heap[child];
+    }
+    s->heap[at] = moved;
+}
+
+/* Takes the best pieces that may stand in the record, n of which are there already; returns how
+ * many there are then. */
+static int best_take(const syn_dataset *ds, const pool *p, int64_t rec, int want, const search *s,
+                     bool strict, int64_t *out, int n)
+{
+    int64_t count = p->count;
+    for (int64_t k = 0; k < count; k++) s->heap[k] = (int32_t)k;
+    for (int64_t k = count / 2 - 1; k >= 0; k--) sift_down(s, k, count);
+    while (n < want && count > 0) {
+        const int32_t best = s->heap[0];
+        s->heap[0] = s->heap[--count];
+        if (count) sift_down(s, 0, count);
+        if (may_stand(ds, p, best, rec, out, n, strict)) out[n++] = p->piece[best];
+    }
+    return n;
+}
+
 /* The `want` nearest pool pieces to the question of record rec (indices into ds->pieces); returns
- * how many there are, -1 without memory. score (pool->count): scratch. */
+ * how many there are, -1 without memory. */
 static int nearest(const syn_dataset *ds, const pool *p, const syn_idf *idf, int64_t rec, int want,
-                   float *score, int64_t *out)
+                   const search *s, int64_t *out)
 {
     const syn_record *r = &ds->records[rec];
     syn_terms *q = malloc(sizeof *q);
     if (!q) return -1;
-    memset(score, 0, sizeof *score * (size_t)p->count);
+    memset(s->score, 0, sizeof *s->score * (size_t)p->count);
     syn_terms_make(q, idf, NULL, 0, ds->tokens + r->question_at, r->question_count);
     for (int i = 0; i < q->count; i++) {
         if (q->weight[i] < 0.05f) continue; /* the longest lists say least */
         for (int64_t k = first_posting(p, q->hash[i]);
              k < p->postings && p->list[k].hash == q->hash[i]; k++) {
-            score[p->list[k].piece] += q->weight[i] * p->list[k].weight;
+            s->score[p->list[k].piece] += q->weight[i] * p->list[k].weight;
         }
     }
     free(q);
-    int n = 0;
-    while (n < want) {
-        int64_t best = -1;
-        for (int64_t k = 0; k < p->count; k++) {
-            if (score[k] >= 0 && (best < 0 || score[k] > score[best])) best = k;
-        }
-        if (best < 0) break;
-        score[best] = -1;
-        if (may_stand(ds, p, best, rec, out, n)) out[n++] = p->piece[best];
-    }
-    return n;
+    int n = best_take(ds, p, rec, want, s, true, out, 0);
+    return n < want ? best_take(ds, p, rec, want, s, false, out, n) : n;
 }
 
 /* ---- Tasks ---- */
 
 static syn_status build_record(syn_corpus *c, int64_t r, const syn_dataset *ds, const pool *p,
-                               const syn_idf *idf, const real *table, int pieces, float *score)
+                               const syn_idf *idf, const real *table, int pieces,
+                               const search *scratch)
 {
     const int64_t index = c->record[r];
     const syn_record *rec = &ds->records[index];
     syn_piece_text text[SYN_ROWS_MAX];
-    syn_task_info info = {0, rec->piece_count, 0};
+    syn_task_info info = {.pieces = rec->piece_count};
     int64_t found[NEAREST_MAX];
+    uint32_t group[SYN_GROUPS_MAX] = {0};
     if (pieces > info.pieces) info.pieces = pieces;
     const int fill = info.pieces - rec->piece_count, want = fill + SYN_FOREIGN_ROWS;
-    const int there = nearest(ds, p, idf, index, want, score, found);
+    const int there = nearest(ds, p, idf, index, want, scratch, found);
     if (there < 0)
         return syn_fail(SYN_ERR_MEMORY, "out of memory while foreign pieces were sought");
     if (there < want) {
         return syn_fail(SYN_ERR_FORMAT,
-                        "record \"%s\": only few other records have pieces that could stand in; "
-                        "give more records",
+                        "record \"%s\": only few other records of its data set have pieces that "
+                        "could stand in; give more records",
                         syn_record_id(ds, rec));
     }
     syn_rng rng =
@@ -214,7 +299,10 @@ static syn_status build_record(syn_corpus *c, int64_t r, const syn_dataset *ds, 
         text[k] = piece_text(ds, piece);
         if (piece->gold) info.gold |= 1u << k;
         if (piece->claim) info.claims |= 1u << k;
+        if (piece->group) group[piece->group - 1] |= 1u << k;
     }
+    for (int g = 0, used = 0; g < SYN_GROUPS_MAX; g++)
+        if (group[g]) info.group[used++] = group[g];
     for (int k = 0; k < want; k++)
         text[rec->piece_count + k] = piece_text(ds, &ds->pieces[found[k]]);
     for (int variant = 0; variant < 2; variant++) {
@@ -234,7 +322,9 @@ syn_status syn_corpus_build(syn_ctx *ctx, syn_corpus *c, const syn_dataset *ds, 
                             int pieces)
 {
     syn_status st = SYN_OK;
-    pool p = {0};
+    pool pools[SYN_SOURCES_MAX] = {0};
+    int set_of[SYN_SOURCES_MAX];
+    int64_t pool_max = 0;
     char sentence[1024] = "";
     memset(c, 0, sizeof *c);
     SYN_REQUIRE(pieces >= 0 && pieces <= SYN_PIECES_OWN_MAX, "pieces is %d, allowed are 0 to %d",
@@ -254,27 +344,33 @@ syn_status syn_corpus_build(syn_ctx *ctx, syn_corpus *c, const syn_dataset *ds, 
         goto done;
     }
     SYN_TRY(syn_tasks_alloc(ctx, &c->tasks, 2 * c->records));
-    SYN_TRY(pool_build(&p, ds, pool_use, idf));
+    SYN_TRY(pools_build(pools, set_of, ds, pool_use, idf));
+    for (int i = 0; i < SYN_SOURCES_MAX; i++)
+        if (pools[i].count > pool_max) pool_max = pools[i].count;
 #pragma omp parallel num_threads(ctx->threads)
     {
-        float *score = malloc(sizeof *score * (size_t)(p.count + 1));
+        const search s = {malloc(sizeof *s.score * (size_t)(pool_max + 1)),
+                          malloc(sizeof *s.heap * (size_t)(pool_max + 1))};
 #pragma omp for schedule(dynamic, 16)
         for (int64_t r = 0; r < c->records; r++) {
-            syn_status s = score ? build_record(c, r, ds, &p, idf, table, pieces, score)
-                                 : syn_fail(SYN_ERR_MEMORY, "out of memory for %lld pieces",
-                                            (long long)p.count);
-            if (s == SYN_OK) continue;
+            const pool *p = &pools[set_of[ds->records[c->record[r]].source]];
+            const bool ready = s.score && s.heap;
+            syn_status fault = ready ? build_record(c, r, ds, p, idf, table, pieces, &s)
+                                     : syn_fail(SYN_ERR_MEMORY, "out of memory for %lld pieces",
+                                                (long long)pool_max);
+            if (fault == SYN_OK) continue;
 #pragma omp critical
             {
-                st = s; /* the sentence is that thread's; the caller's needs it */
+                st = fault; /* the sentence is that thread's; the caller's needs it */
                 strncpy(sentence, syn_error_text(), sizeof sentence - 1);
             }
         }
-        free(score);
+        free(s.score);
+        free(s.heap);
     }
     if (st != SYN_OK) st = syn_fail(st, "%s", sentence);
 done:
-    pool_free(&p);
+    for (int i = 0; i < SYN_SOURCES_MAX; i++) pool_free(&pools[i]);
     if (st != SYN_OK) syn_corpus_free(ctx, c);
     return st;
 }
@@ -284,4 +380,19 @@ void syn_corpus_free(syn_ctx *ctx, syn_corpus *c)
     free(c->record);
     syn_tasks_free(ctx, &c->tasks);
     memset(c, 0, sizeof *c);
+}
+
+void syn_corpus_without_titles(syn_corpus *c)
+{
+    const syn_tasks *t = &c->tasks;
+    for (int64_t with = 0; with < 2 * c->records; with += 2) {
+        const int64_t bare = with + 1;
+        memcpy(t->quest + with * SYN_TASK_QUEST, t->quest + bare * SYN_TASK_QUEST,
+               sizeof(real) * SYN_TASK_QUEST);
+        memcpy(t->pair + with * SYN_TASK_PAIR, t->pair + bare * SYN_TASK_PAIR,
+               sizeof(real) * SYN_TASK_PAIR);
+        memcpy(t->e + with * SYN_ROWS_MAX * SYN_DE, t->e + bare * SYN_ROWS_MAX * SYN_DE,
+               sizeof(real) * SYN_ROWS_MAX * SYN_DE);
+        memcpy(t->q + with * SYN_DE, t->q + bare * SYN_DE, sizeof(real) * SYN_DE);
+    }
 }

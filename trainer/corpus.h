@@ -1,8 +1,9 @@
 /* Records of a dataset as prepared tasks: foreign pieces found, rows filled, features built.
  *
  * Every record becomes two tasks: 2r with titles, 2r + 1 without. Foreign pieces come from other
- * records of the same corpus (other id, question and title), nearest to the question by tf-idf
- * cosine. */
+ * records of the same data set (the sources of one name; other id, question, title or, without one,
+ * text; not of the record's own dialogue or story), nearest to the question by tf-idf cosine.
+ * Pieces that fill a record up are of no group. */
 #ifndef SYN_TRAINER_CORPUS_H
 #define SYN_TRAINER_CORPUS_H
 
@@ -30,11 +31,14 @@ SYN_WARN_UNUSED syn_status syn_corpus_build(syn_ctx *ctx, syn_corpus *c, const s
                                             const syn_idf *idf, const real *table, int pieces);
 void syn_corpus_free(syn_ctx *ctx, syn_corpus *c);
 
+/* The ablation: the task without titles stands in the place of the other, for every record. */
+void syn_corpus_without_titles(syn_corpus *c);
+
 /* Marks for the records of fold `fold` of `folds` (inverse: of all the others); folds 0: all. */
 void syn_corpus_fold(const syn_dataset *ds, int folds, int fold, bool inverse, uint8_t *use);
 
 /* True for the share of a training record set that is kept for early stopping and calibration; by
- * id. */
+ * split key. */
 bool syn_record_held_out(const syn_record *r);
 
 #endif

@@ -5,7 +5,7 @@
 
 int syn_crossfit_fold(const syn_record *r, int folds)
 {
-    return (int)((r->id_key >> 16) % (uint64_t)folds);
+    return (int)((syn_record_split_key(r) >> 16) % (uint64_t)folds);
 }
 
 /* What one fit is for: parts come first, then the fit on all, then the one on shuffled labels. */

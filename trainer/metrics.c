@@ -2,8 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
-
-enum { ECE_BINS = 15 };
+#include <string.h>
 
 static int compare_logit(const void *a, const void *b)
 {
@@ -46,18 +45,42 @@ double syn_balanced_accuracy(const syn_scored *s, int64_t n, const syn_calibrati
     return (right[0] / all[0] + right[1] / all[1]) / 2;
 }
 
-double syn_ece(const syn_scored *s, int64_t n, const syn_calibration *c)
+void syn_calibration_bins(const syn_scored *s, int64_t n, const syn_calibration *c,
+                          syn_calibration_bin *bin)
 {
-    double p_sum[ECE_BINS] = {0}, y_sum[ECE_BINS] = {0}, error = 0;
+    memset(bin, 0, sizeof *bin * SYN_CALIBRATION_BINS);
     for (int64_t i = 0; i < n; i++) {
         double p = probability(&s[i], c);
-        int bin = (int)(p * ECE_BINS);
-        if (bin >= ECE_BINS) bin = ECE_BINS - 1;
-        p_sum[bin] += p;
-        y_sum[bin] += s[i].label;
+        int k = (int)(p * SYN_CALIBRATION_BINS);
+        if (k >= SYN_CALIBRATION_BINS) k = SYN_CALIBRATION_BINS - 1;
+        bin[k].predicted += p;
+        bin[k].observed += s[i].label;
+        bin[k].count++;
     }
-    for (int b = 0; b < ECE_BINS; b++) error += fabs(p_sum[b] - y_sum[b]);
+    for (int k = 0; k < SYN_CALIBRATION_BINS; k++) {
+        bin[k].predicted /= bin[k].count ? (double)bin[k].count : 1;
+        bin[k].observed /= bin[k].count ? (double)bin[k].count : 1;
+    }
+}
+
+double syn_ece(const syn_scored *s, int64_t n, const syn_calibration *c)
+{
+    syn_calibration_bin bin[SYN_CALIBRATION_BINS];
+    double error = 0;
+    syn_calibration_bins(s, n, c, bin);
+    for (int k = 0; k < SYN_CALIBRATION_BINS; k++)
+        error += (double)bin[k].count * fabs(bin[k].predicted - bin[k].observed);
     return n ? error / (double)n : 0;
+}
+
+double syn_brier(const syn_scored *s, int64_t n, const syn_calibration *c)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const double d = probability(&s[i], c) - (s[i].label ? 1 : 0);
+        sum += d * d;
+    }
+    return n ? sum / (double)n : 0;
 }
 
 double syn_nll(const syn_scored *s, int64_t n, const syn_calibration *c)

@@ -19,8 +19,24 @@ double syn_auroc(syn_scored *s, int64_t n);
 double syn_balanced_accuracy(const syn_scored *s, int64_t n, const syn_calibration *c,
                              double threshold);
 
-/* Expected calibration error over 15 equal-width bins. */
+enum { SYN_CALIBRATION_BINS = 15 };
+
+/* Predictions with a probability in [k, k + 1) / SYN_CALIBRATION_BINS; means are 0 where count is.
+ */
+typedef struct syn_calibration_bin {
+    double predicted, observed; /* mean probability, share of positives */
+    int64_t count;
+} syn_calibration_bin;
+
+/* bin (SYN_CALIBRATION_BINS): overwritten. */
+void syn_calibration_bins(const syn_scored *s, int64_t n, const syn_calibration *c,
+                          syn_calibration_bin *bin);
+
+/* Expected calibration error over these bins. */
 double syn_ece(const syn_scored *s, int64_t n, const syn_calibration *c);
+
+/* Mean squared difference of probability and label (Brier score). */
+double syn_brier(const syn_scored *s, int64_t n, const syn_calibration *c);
 
 /* Mean negative log-likelihood. */
 double syn_nll(const syn_scored *s, int64_t n, const syn_calibration *c);

@@ -1,15 +1,14 @@
 #include "trainer/policies.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/sample.h"
 #include "trainer/episodes.h"
 #include "trainer/metrics.h"
+#include "trainer/policies_game.h"
 
 enum { E_MAX = 128, N = SYN_AGENTS_MAX, R = SYN_ROWS_MAX, A = SYN_ACTIONS_MAX };
-static const float PUSH_COSINE = 0.10f, PUSH_PROBABILITY = 0.5f;
 
 const char *syn_policy_name(syn_policy_kind k)
 {
@@ -21,163 +20,9 @@ const char *syn_policy_name(syn_policy_kind k)
     return k < SYN_POLICY_COUNT ? name[k] : "unknown";
 }
 
-static bool learned(syn_policy_kind k)
-{
-    return k == SYN_POLICY_LEARNED || k == SYN_POLICY_LEARNED_NO_REQUEST;
-}
-static bool by_ranker(syn_policy_kind k)
-{
-    return learned(k) || (k >= SYN_POLICY_NEVER_RANKER && k <= SYN_POLICY_COSINE_PUSH_RANKER);
-}
-
-/* ---- Scripted policies: the flat action for one environment ---- */
-
-enum { ANSWER_INDEX = A - 2, ABSTAIN_INDEX = A - 1 };
-
-static int random_legal(const syn_env *e, syn_rng *rng)
-{
-    uint8_t mask[A];
-    int legal = 0;
-    syn_env_legal(e, mask);
-    for (int a = 0; a < A; a++) legal += mask[a];
-    int k = (int)syn_rng_below(rng, (uint32_t)legal);
-    for (int a = 0; a < A; a++) {
-        if (mask[a] && k-- == 0) return a;
-    }
-    return ANSWER_INDEX;
-}
-
-static int broadcast_all(const syn_env *e, const float *rank)
-{
-    for (int k = 0; k < e->agents; k++) {
-        int i = (e->turn + k) % e->agents;
-        uint32_t unheard = 0; /* own pieces that somebody lacks: passing on what came is no use */
-        for (int j = 0; j < e->agents; j++) {
-            if (j != i) unheard |= e->own[i] & syn_env_unsent(e, i, j);
-        }
-        if (unheard && syn_env_piece(e, SYN_BROADCAST, i, -1, rank) >= 0) {
-            return syn_action_index(SYN_BROADCAST, i, 0);
-        }
-    }
-    return ANSWER_INDEX;
-}
-
-/* The sender whose turn it is and who still has something of its own for somebody. */
-static int round_robin(const syn_env *e)
-{
-    for (int k = 0; k < e->agents * e->agents; k++) {
-        int i = (e->turn + k) % e->agents, j = 0;
-        if (e->goal == SYN_GOAL_CONSENSUS)
-            j = (e->turn / e->agents + k / e->agents + i + 1) % e->agents;
-        if (i == j || !(syn_env_unsent(e, i, j) & e->own[i] & ~e->memory[j])) continue;
-        return syn_action_index(SYN_SEND, i, j);
-    }
-    return ANSWER_INDEX;
-}
-
-static int push_best(const syn_env *e, const float *rank, float threshold)
-{
-    int best = -1, to = 0;
-    float worth = threshold;
-    for (int i = 0; i < e->agents; i++) {
-        for (int j = 0; j < (e->goal == SYN_GOAL_CONSENSUS ? e->agents : 1); j++) {
-            if (i == j) continue;
-            int p = syn_env_piece(e, SYN_SEND, i, j, rank);
-            if (p < 0 || e->memory[j] >> p & 1 || rank[i * R + p] < worth) continue;
-            worth = rank[i * R + p];
-            best = i;
-            to = j;
-        }
-    }
-    return best < 0 ? ANSWER_INDEX : syn_action_index(SYN_SEND, best, to);
-}
-
-/* Knows the gold pieces; its rank table is the gold mask. */
-static int oracle(const syn_env *e)
-{
-    if (e->stratum == 2) return ABSTAIN_INDEX;
-    if (syn_env_goal_reached(e)) return ANSWER_INDEX;
-    for (int i = 0; i < e->agents; i++) {
-        if (e->goal == SYN_GOAL_ASKER) {
-            if (i && (syn_env_unsent(e, i, 0) & e->gold & ~e->memory[0]))
-                return syn_action_index(SYN_SEND, i, 0);
-            continue;
-        }
-        uint32_t lacked = 0;
-        for (int j = 0; j < e->agents; j++) {
-            if (j != i) lacked |= syn_env_unsent(e, i, j) & e->gold & ~e->memory[j];
-        }
-        if (lacked) return syn_action_index(SYN_BROADCAST, i, 0);
-    }
-    return ANSWER_INDEX;
-}
-
-/* Round robin and broadcast hand out what each agent was dealt: its own pieces go before those it
- * got. The oracle knows which gold somebody lacks. */
-static bool raises(syn_policy_kind k)
-{
-    return k == SYN_POLICY_BROADCAST || k == SYN_POLICY_BROADCAST_RANKER ||
-           k == SYN_POLICY_ROUND_ROBIN || k == SYN_POLICY_ROUND_ROBIN_RANKER ||
-           k == SYN_POLICY_ROUND_ROBIN_AUTO_END || k == SYN_POLICY_ORACLE;
-}
-
-static void raise_rows(syn_policy_kind k, const syn_env *e, const float *rank, float *raised)
-{
-    uint32_t common = ~0u; /* what all know */
-    for (int i = 0; i < e->agents; i++) common &= e->memory[i];
-    memcpy(raised, rank, sizeof(float) * N * R);
-    for (int i = 0; i < e->agents; i++) {
-        uint32_t left = k == SYN_POLICY_ORACLE ? e->gold & ~common : e->own[i];
-        for (; left; left &= left - 1) raised[i * R + syn_lowest(left)] += 1e4f;
-    }
-}
-
-static int scripted(syn_policy_kind kind, const syn_env *e, const float *rank, syn_rng *rng)
-{
-    if (kind != SYN_POLICY_ORACLE && e->turn == e->turns_max - 1) return ANSWER_INDEX;
-    switch (kind) {
-    case SYN_POLICY_RANDOM:
-    case SYN_POLICY_RANDOM_RANKER:
-        return random_legal(e, rng);
-    case SYN_POLICY_BROADCAST:
-    case SYN_POLICY_BROADCAST_RANKER:
-        return broadcast_all(e, rank);
-    case SYN_POLICY_ROUND_ROBIN:
-    case SYN_POLICY_ROUND_ROBIN_RANKER:
-        return round_robin(e);
-    case SYN_POLICY_ROUND_ROBIN_AUTO_END:
-        return syn_env_goal_reached(e) ? ANSWER_INDEX : round_robin(e);
-    case SYN_POLICY_COSINE_PUSH:
-        return push_best(e, rank, 3 * PUSH_COSINE);
-    case SYN_POLICY_COSINE_PUSH_RANKER:
-        return push_best(e, rank, logf(PUSH_PROBABILITY / (1 - PUSH_PROBABILITY)));
-    case SYN_POLICY_ORACLE:
-        return oracle(e);
-    default:
-        return ANSWER_INDEX;
-    }
-}
-
 /* ---- Lockstep play ---- */
 
-typedef struct game {
-    const syn_play *play;
-    syn_policy_kind kind;
-    int64_t E, next, count;
-    syn_env *envs;
-    int64_t *episode; /* (E): which one plays here, -1 when done */
-    int16_t *requests, *moves;
-    float *rank; /* (E, N, R) */
-    syn_observer observer;
-    syn_observation x;
-    real *h, *c, *logit, *value, *logp;
-    int32_t *action;
-    uint64_t *counter;
-    syn_episode_result *result;
-    syn_play_trace *trace;
-} game;
-
-static void rank_fill(game *g, int64_t e)
+static void rank_fill(syn_game *g, int64_t e)
 {
     const syn_env *env = &g->envs[e];
     const real *quest = g->play->corpus->tasks.quest + (int64_t)env->task * SYN_TASK_QUEST;
@@ -189,37 +34,30 @@ static void rank_fill(game *g, int64_t e)
     }
 }
 
-static void game_start(game *g, int64_t e)
+void syn_game_start(syn_game *g, int64_t e)
 {
     const syn_play *play = g->play;
     g->episode[e] = g->next < g->count ? g->next++ : -1;
+    if (g->episode[e] < 0) {
+        g->envs[e].changed = 0; /* nothing is looked at again */
+        return;
+    }
     const syn_env_source src = {play->corpus->tasks.info, play->record, play->records,
                                 play->untitled_share, play->seed};
-    syn_env_start(&g->envs[e], &play->env, &src, (uint64_t)(g->episode[e] < 0 ? 0 : g->episode[e]));
+    syn_env_start(&g->envs[e], &play->env, &src, (uint64_t)(play->first + g->episode[e]));
     g->requests[e] = g->moves[e] = 0;
-    if (!by_ranker(g->kind)) rank_fill(g, e);
+    if (!syn_policy_by_ranker(g->kind)) rank_fill(g, e);
 }
 
-static void game_finish(game *g, int64_t e)
+bool syn_game_playing(const syn_game *g)
 {
-    const syn_env *env = &g->envs[e];
-    g->result[g->episode[e]] =
-        (syn_episode_result){env->task / 2,
-                             env->episode_return,
-                             (int16_t)env->messages,
-                             (int16_t)env->deliveries,
-                             (int16_t)env->turn,
-                             (int16_t)env->agents,
-                             g->requests[e],
-                             g->moves[e],
-                             (uint8_t)env->success,
-                             env->stratum != 2,
-                             env->last.kind == SYN_ABSTAIN,
-                             env->last.kind == SYN_ABSTAIN || env->last.kind == SYN_ANSWER,
-                             (uint8_t)env->stratum};
+    for (int64_t e = 0; e < g->E; e++) {
+        if (g->episode[e] >= 0) return true;
+    }
+    return false;
 }
 
-static void trace_gaps(game *g)
+static void trace_gaps(syn_game *g)
 {
     for (int64_t e = 0; g->trace && e < g->E; e++) {
         if (g->episode[e] < 0 || g->trace->count >= g->trace->max) continue;
@@ -229,67 +67,50 @@ static void trace_gaps(game *g)
     }
 }
 
-static syn_status learned_actions(game *g)
+syn_status syn_game_look(syn_game *g)
 {
     const syn_play *play = g->play;
     syn_ctx *ctx = play->ctx;
+    const syn_tasks *tasks = &play->corpus->tasks;
+    if (!g->observed) { /* who never speaks has no use for ranks */
+        return syn_policy_by_ranker(g->kind) && g->kind != SYN_POLICY_NEVER_RANKER
+                   ? syn_observe_views(ctx, &g->observer, play->perception, tasks, g->envs)
+                   : SYN_OK;
+    }
+    SYN_RETURN_IF(syn_observe_turn(ctx, &g->observer, play->perception, tasks, g->envs, &g->x));
     trace_gaps(g);
     if (g->kind == SYN_POLICY_LEARNED_NO_REQUEST) {
         const int first = syn_action_index(SYN_REQUEST, 0, 1), pairs = N * (N - 1);
         for (int64_t e = 0; e < g->E; e++) memset(g->x.mask + e * A + first, 0, (size_t)pairs);
     }
-    SYN_RETURN_IF(syn_control_forward(ctx, play->control, 1, g->E, &g->x, g->h, g->c, NULL,
-                                      g->logit, g->value, g->h, g->c));
-    for (int64_t e = 0; e < g->E; e++) {
-        g->logit[e * A + ANSWER_INDEX] += (real)play->stop_bias;
-        g->counter[e] = ((uint64_t)(g->episode[e] + 1) << 16) + (uint64_t)g->envs[e].turn;
-    }
-    return syn_policy_sample(ctx, g->E, A, g->logit, g->x.mask, !play->sample, play->seed,
-                             g->counter, g->action, g->logp, NULL, NULL);
+    return syn_control_forward(ctx, play->control, 1, g->E, &g->x, g->h, g->c, NULL, g->logit,
+                               g->value, g->h, g->c);
 }
 
-static syn_status game_turn(game *g)
+const float *syn_game_worth(const syn_game *g, int64_t e, float *raised)
 {
-    const syn_play *play = g->play;
-    const float *rank = by_ranker(g->kind) ? g->observer.rank : g->rank;
-    if (learned(g->kind)) {
-        SYN_RETURN_IF(syn_observe_turn(play->ctx, &g->observer, play->perception,
-                                       &play->corpus->tasks, g->envs, &g->x));
-        SYN_RETURN_IF(learned_actions(g));
-    } else if (by_ranker(g->kind)) {
-        SYN_RETURN_IF(syn_observe_views(play->ctx, &g->observer, play->perception,
-                                        &play->corpus->tasks, g->envs));
-    }
-    float raised[N * R];
-    for (int64_t e = 0; e < g->E; e++) {
-        const float *worth = rank + e * N * R;
-        if (g->episode[e] < 0) {
-            g->envs[e].changed = 0;
-            continue;
-        }
-        syn_env *env = &g->envs[e];
-        if (raises(g->kind)) {
-            raise_rows(g->kind, env, worth, raised);
-            worth = raised;
-        }
-        if (!learned(g->kind)) {
-            syn_rng rng =
-                syn_rng_make(play->seed, ((uint64_t)SYN_STREAM_EVAL << 40) +
-                                             ((uint64_t)g->episode[e] << 8) + (uint64_t)env->turn);
-            g->action[e] = scripted(g->kind, env, worth, &rng);
-        }
-        const syn_action a = syn_action_of(g->action[e]);
-        g->moves[e] += a.kind <= SYN_BROADCAST;
-        g->requests[e] += a.kind == SYN_REQUEST;
-        (void)syn_env_step(env, &play->env, g->action[e], worth);
-        if (!env->done) continue;
-        game_finish(g, e);
-        game_start(g, e);
-    }
-    return SYN_OK;
+    const float *rank = (syn_policy_by_ranker(g->kind) ? g->observer.rank : g->rank) + e * N * R;
+    if (!syn_scripted_raises(g->kind)) return rank;
+    syn_scripted_raise(g->kind, &g->envs[e], rank, raised);
+    return raised;
 }
 
-static syn_status game_alloc(game *g)
+void syn_game_step(syn_game *g, int64_t e, int action, const float *worth)
+{
+    const syn_action a = syn_action_of(action);
+    g->moves[e] += a.kind <= SYN_BROADCAST;
+    g->requests[e] += a.kind == SYN_REQUEST;
+    (void)syn_env_step(&g->envs[e], &g->play->env, action, worth);
+}
+
+syn_rng syn_game_rng(const syn_game *g, int64_t e)
+{
+    return syn_rng_make(g->play->seed, ((uint64_t)SYN_STREAM_EVAL << 40) +
+                                           ((uint64_t)(g->play->first + g->episode[e]) << 8) +
+                                           (uint64_t)g->envs[e].turn);
+}
+
+static syn_status game_alloc(syn_game *g)
 {
     syn_ctx *ctx = g->play->ctx;
     const size_t E = (size_t)g->E;
@@ -309,44 +130,102 @@ static syn_status game_alloc(game *g)
         !g->counter || !g->h || !g->c || !g->logit || !g->value || !g->logp) {
         return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld environments", (long long)g->E);
     }
-    if (!by_ranker(g->kind)) return SYN_OK;
+    if (!g->observed && !syn_policy_by_ranker(g->kind)) return SYN_OK;
     SYN_RETURN_IF(syn_observer_init(ctx, &g->observer, g->E, g->play->central));
-    return learned(g->kind) ? syn_observation_alloc(ctx, &g->x, g->E) : SYN_OK;
+    return g->observed ? syn_observation_alloc(ctx, &g->x, g->E) : SYN_OK;
 }
 
-static void game_free(game *g)
+syn_status syn_game_init(syn_game *g, const syn_play *play, syn_policy_kind kind, bool observed,
+                         int64_t count)
+{
+    *g = (syn_game){.play = play,
+                    .kind = kind,
+                    .observed = observed,
+                    .E = count < E_MAX ? count : E_MAX,
+                    .count = count};
+    SYN_REQUIRE(count > 0 && play->records > 0, "there is nothing to play");
+    SYN_REQUIRE(play->perception || !(observed || syn_policy_by_ranker(kind)),
+                "policy %s needs a trained ranker", syn_policy_name(kind));
+    SYN_REQUIRE(!observed || play->control, "policy %s needs a trained policy",
+                syn_policy_name(kind));
+    SYN_RETURN_IF(game_alloc(g));
+    for (int64_t e = 0; e < g->E; e++) syn_game_start(g, e);
+    return SYN_OK;
+}
+
+void syn_game_free(syn_game *g)
 {
     void *all[] = {g->envs,    g->episode, g->requests, g->moves, g->rank,  g->action,
                    g->counter, g->h,       g->c,        g->logit, g->value, g->logp};
+    if (!g->play) return;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     syn_observer_free(g->play->ctx, &g->observer);
     syn_observation_free(g->play->ctx, &g->x);
+    *g = (syn_game){0};
+}
+
+/* ---- One policy's episodes ---- */
+
+/* The learned policy's choice in every slot, into g->action. */
+static syn_status choose(syn_game *g)
+{
+    const syn_play *play = g->play;
+    for (int64_t e = 0; e < g->E; e++) {
+        const syn_env *env = &g->envs[e];
+        g->logit[e * A + SYN_ANSWER_INDEX] += (real)play->stop_bias;
+        g->logit[e * A + SYN_ABSTAIN_INDEX] += (real)play->abstain_bias;
+        if (play->stop_in_time && env->turn == env->turns_max - 1)
+            memset(g->x.mask + e * A, 0, SYN_ANSWER_INDEX);
+        g->counter[e] = ((uint64_t)(play->first + g->episode[e] + 1) << 16) + (uint64_t)env->turn;
+    }
+    return syn_policy_sample(play->ctx, g->E, A, g->logit, g->x.mask, !play->sample, play->seed,
+                             g->counter, g->action, g->logp, NULL, NULL);
+}
+
+static syn_episode_result result_of(const syn_game *g, int64_t e)
+{
+    const syn_env *env = &g->envs[e];
+    return (syn_episode_result){.record = env->task / 2,
+                                .episode_return = env->episode_return,
+                                .messages = (int16_t)env->messages,
+                                .deliveries = (int16_t)env->deliveries,
+                                .turns = (int16_t)env->turn,
+                                .agents = (int16_t)env->agents,
+                                .requests = g->requests[e],
+                                .moves = g->moves[e],
+                                .success = (uint8_t)env->success,
+                                .answerable = env->stratum != 2,
+                                .abstained = env->last.kind == SYN_ABSTAIN,
+                                .ended =
+                                    env->last.kind == SYN_ABSTAIN || env->last.kind == SYN_ANSWER,
+                                .stratum = (uint8_t)env->stratum};
 }
 
 syn_status syn_play_policy(const syn_play *play, syn_policy_kind kind, int64_t count,
                            syn_episode_result *result, syn_play_trace *trace)
 {
     syn_status st;
-    game g = {.play = play,
-              .kind = kind,
-              .E = count < E_MAX ? count : E_MAX,
-              .count = count,
-              .result = result,
-              .trace = trace};
-    SYN_REQUIRE(count > 0 && play->records > 0, "there is nothing to play");
-    SYN_REQUIRE(!by_ranker(kind) || play->perception, "policy %s needs a trained ranker",
-                syn_policy_name(kind));
-    SYN_REQUIRE(!learned(kind) || play->control, "policy %s needs a trained policy",
-                syn_policy_name(kind));
-    SYN_TRY(game_alloc(&g));
-    for (int64_t e = 0; e < g.E; e++) game_start(&g, e);
-    for (bool playing = true; playing;) {
-        SYN_TRY(game_turn(&g));
-        playing = false;
-        for (int64_t e = 0; e < g.E; e++) playing |= g.episode[e] >= 0;
+    syn_game g;
+    float raised[N * R];
+    const bool learned = syn_policy_is_learned(kind);
+    SYN_TRY(syn_game_init(&g, play, kind, learned, count));
+    g.trace = trace;
+    while (syn_game_playing(&g)) {
+        SYN_TRY(syn_game_look(&g));
+        if (learned) SYN_TRY(choose(&g));
+        for (int64_t e = 0; e < g.E; e++) {
+            if (g.episode[e] < 0) continue;
+            const float *worth = syn_game_worth(&g, e, raised);
+            syn_rng rng = syn_game_rng(&g, e);
+            if (!learned) g.action[e] = syn_scripted_action(kind, &g.envs[e], worth, &rng);
+            syn_game_step(&g, e, g.action[e], worth);
+            if (!g.envs[e].done) continue;
+            result[g.episode[e]] = result_of(&g, e);
+            syn_game_start(&g, e);
+        }
     }
 done:
-    game_free(&g);
+    syn_game_free(&g);
     return st;
 }
 

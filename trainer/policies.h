@@ -55,8 +55,11 @@ typedef struct syn_play {
     int64_t records;
     float untitled_share;
     uint64_t seed;
-    bool central, sample; /* sample: actions are drawn, not argmax */
-    float stop_bias;      /* added to the ANSWER logit of the learned policy */
+    int64_t first;                 /* the number of the first episode: a part of a larger play */
+    bool central, sample;          /* sample: actions are drawn, not argmax */
+    float stop_bias, abstain_bias; /* added to the learned policy's logits of ANSWER, of ABSTAIN */
+    bool stop_in_time; /* the learned policy's last turn is ANSWER or ABSTAIN, whichever is worth
+                          more; else it can time out */
     const syn_perception *perception;
     const syn_control *control; /* NULL unless a learned policy plays */
 } syn_play;

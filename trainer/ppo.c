@@ -4,84 +4,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/sample.h"
+#include "kernels/base/progress.h"
+#include "trainer/ppo_private.h"
 
-enum { A = SYN_ACTIONS_MAX };
-
-static syn_status shard_init(syn_ppo *p, int64_t s, bool central, const syn_ppo_source *src,
-                             float untitled)
+static syn_status check_shapes(const syn_ppo_config *c, int ranks, int source_count)
 {
-    syn_ctx *ctx = p->ctx;
-    syn_ppo_shard *h = &p->shard[s];
-    const size_t E = (size_t)p->cfg.shard_envs, rows = E * (size_t)p->cfg.horizon;
-    h->perception = src->perception;
-    h->source =
-        (syn_env_source){p->corpus->tasks.info, src->record, src->records, untitled, p->cfg.seed};
-    h->envs = syn_device_alloc(ctx, sizeof *h->envs * E);
-    h->next = syn_device_alloc(ctx, sizeof *h->next * E);
-    h->tally = syn_device_alloc(ctx, sizeof *h->tally * E);
-    h->counter = syn_device_alloc(ctx, sizeof *h->counter * E);
-    h->action = syn_device_alloc(ctx, sizeof *h->action * rows);
-    h->done = syn_device_alloc(ctx, rows);
-    real **state[] = {&h->h, &h->c, &h->h0, &h->c0};
-    for (size_t i = 0; i < 4; i++) *state[i] = syn_device_alloc(ctx, sizeof(real) * E * SYN_STATE);
-    real **row[] = {&h->logp, &h->reward, &h->advantage, &h->ret, &h->dvalue};
-    for (size_t i = 0; i < 5; i++) *row[i] = syn_device_alloc(ctx, sizeof(real) * rows);
-    h->value = syn_device_alloc(ctx, sizeof(real) * (rows + E));
-    h->logit = syn_device_alloc(ctx, sizeof(real) * rows * A);
-    if (!h->envs || !h->next || !h->tally || !h->counter || !h->action || !h->done || !h->h ||
-        !h->c || !h->h0 || !h->c0 || !h->logp || !h->reward || !h->advantage || !h->ret ||
-        !h->dvalue || !h->value || !h->logit) {
-        return SYN_ERR_MEMORY;
-    }
-    SYN_RETURN_IF(syn_observer_init(ctx, &h->observer, (int64_t)E, central));
-    return syn_observation_alloc(ctx, &h->x, (int64_t)(rows + E));
+    const int64_t local = c->shards / ranks;
+    SYN_REQUIRE(c->minibatches > 0 && c->minibatches <= SYN_PPO_MINIBATCHES_MAX &&
+                    c->shard_envs > 0 && c->horizon > 0 && c->epochs > 0 && source_count > 0,
+                "PPO needs 1 to %d minibatches, environments, a horizon, epochs and a source",
+                SYN_PPO_MINIBATCHES_MAX);
+    SYN_REQUIRE(local > 0 && local * ranks == c->shards && (local & (local - 1)) == 0 &&
+                    local < 1 << SYN_PPO_LEVELS_MAX,
+                "%lld shards cannot be shared out among %d ranks", (long long)c->shards, ranks);
+    return SYN_OK;
 }
 
-/* No more episodes than steps can have been begun before. */
-static syn_status shard_restart(syn_ppo *p, int64_t s)
+/* Levels of the tree of gradients: params.grad and one more for every halving of the shards. */
+static syn_status init_partial(syn_ppo *p)
 {
-    syn_ppo_shard *h = &p->shard[s];
-    const uint64_t E = (uint64_t)p->cfg.shard_envs, all = (uint64_t)p->cfg.shards * E;
-    const uint64_t turns = (uint64_t)(p->updates * p->cfg.horizon), first = (uint64_t)s * E;
-    for (uint64_t e = 0; e < E; e++) {
-        h->next[e] = turns * all + first + e + all;
-        h->counter[e] = ((first + e) << 32) + turns;
+    syn_params *t = &p->control->params;
+    SYN_RETURN_IF(syn_params_trainable(p->ctx, t));
+    p->partial[0] = t->grad;
+    for (int k = 1; (int64_t)1 << (k - 1) < p->local; k++) {
+        p->partial[k] = syn_device_alloc(p->ctx, sizeof(real) * (size_t)t->total);
+        if (!p->partial[k]) return SYN_ERR_MEMORY;
     }
-    memset(h->h, 0, sizeof(real) * E * SYN_STATE);
-    memset(h->c, 0, sizeof(real) * E * SYN_STATE);
-    SYN_RETURN_IF(
-        syn_env_reset_batch(p->ctx, (int64_t)E, h->envs, &p->env, &h->source, turns * all + first));
-    return syn_observe_turn(p->ctx, &h->observer, h->perception, &p->corpus->tasks, h->envs, &h->x);
-}
-
-syn_status syn_ppo_restart(syn_ppo *p)
-{
-    for (int64_t s = 0; s < p->cfg.shards; s++) SYN_RETURN_IF(shard_restart(p, s));
-    p->fresh = true;
     return SYN_OK;
 }
 
 syn_status syn_ppo_init(syn_ctx *ctx, syn_ppo *p, const syn_ppo_config *cfg,
                         const syn_env_config *env, const syn_corpus *corpus, bool central,
                         const syn_ppo_source *sources, int source_count, float untitled_share,
-                        syn_control *control)
+                        syn_control *control, syn_dist *dist)
 {
+    const int ranks = syn_dist_size(dist);
     memset(p, 0, sizeof *p);
-    SYN_REQUIRE(cfg->shards > 0 && cfg->shards <= SYN_PPO_SHARDS_MAX && cfg->shard_envs > 0 &&
-                    cfg->horizon > 0 && cfg->epochs > 0 && source_count > 0,
-                "PPO needs 1 to %d shards, environments, a horizon, epochs and a source",
-                SYN_PPO_SHARDS_MAX);
+    SYN_RETURN_IF(check_shapes(cfg, ranks, source_count));
     p->ctx = ctx;
     p->cfg = *cfg;
     p->env = *env;
     p->corpus = corpus;
     p->control = control;
-    p->shard = calloc((size_t)cfg->shards, sizeof *p->shard);
-    syn_status st = p->shard ? SYN_OK : syn_fail(SYN_ERR_MEMORY, "out of memory for the shards");
-    if (st == SYN_OK) st = syn_params_trainable(ctx, &control->params);
-    for (int64_t s = 0; s < cfg->shards && st == SYN_OK; s++) {
-        st = shard_init(p, s, central, &sources[s % source_count], untitled_share);
+    p->dist = dist;
+    p->local = cfg->shards / ranks;
+    p->local_first = p->local * syn_dist_rank(dist);
+    const int64_t shards = cfg->minibatches * p->local;
+    p->shard = calloc((size_t)shards, sizeof *p->shard);
+    p->sums = malloc(sizeof *p->sums * (size_t)shards * SYN_ROLLOUT_SUMS);
+    syn_status st =
+        p->shard && p->sums ? SYN_OK : syn_fail(SYN_ERR_MEMORY, "out of memory for the shards");
+    if (st == SYN_OK) st = init_partial(p);
+    for (int64_t k = 0; k < shards && st == SYN_OK; k++) {
+        const int64_t m = k / p->local, s = p->local_first + k % p->local;
+        st = syn_ppo_shard_init(p, &p->shard[k], (m * cfg->shards + s) * cfg->shard_envs, central,
+                                &sources[m % source_count], untitled_share);
     }
     if (st == SYN_OK) st = syn_ppo_restart(p);
     if (st != SYN_OK) syn_ppo_free(p);
@@ -90,217 +67,300 @@ syn_status syn_ppo_init(syn_ctx *ctx, syn_ppo *p, const syn_ppo_config *cfg,
 
 void syn_ppo_free(syn_ppo *p)
 {
-    for (int64_t s = 0; p->shard && s < p->cfg.shards; s++) {
-        syn_ppo_shard *h = &p->shard[s];
-        void *all[] = {h->envs,      h->next, h->tally,  h->counter, h->action, h->done,
-                       h->h,         h->c,    h->h0,     h->c0,      h->logp,   h->reward,
-                       h->advantage, h->ret,  h->dvalue, h->value,   h->logit};
-        for (size_t i = 0; i < sizeof all / sizeof *all; i++) syn_device_free(p->ctx, all[i]);
-        syn_observer_free(p->ctx, &h->observer);
-        syn_observation_free(p->ctx, &h->x);
+    for (int64_t k = 0; p->shard && k < p->cfg.minibatches * p->local; k++) {
+        syn_ppo_shard_free(p->ctx, &p->shard[k]);
     }
+    for (int k = 1; k < SYN_PPO_LEVELS_MAX; k++) syn_device_free(p->ctx, p->partial[k]);
     free(p->shard);
+    free(p->sums);
     memset(p, 0, sizeof *p);
+}
+
+syn_status syn_ppo_look(syn_ppo *p)
+{
+    for (int64_t k = 0; k < p->cfg.minibatches * p->local; k++) {
+        SYN_RETURN_IF(syn_ppo_shard_look(p, &p->shard[k]));
+    }
+    p->fresh = true;
+    return SYN_OK;
+}
+
+syn_status syn_ppo_restart(syn_ppo *p)
+{
+    for (int64_t k = 0; k < p->cfg.minibatches * p->local; k++) {
+        SYN_RETURN_IF(syn_ppo_shard_restart(p, &p->shard[k]));
+    }
+    return syn_ppo_look(p);
+}
+
+static bool alone(const syn_ppo *p)
+{
+    return syn_dist_size(p->dist) == 1;
 }
 
 /* ---- Roll-out ---- */
 
-static syn_status shard_rollout(syn_ppo *p, syn_ppo_shard *h)
+/* Brings the sums of every minibatch's shards together: a tree over this rank's, then over the
+ * ranks, then the minibatches in order, so that the total is the same on any number of ranks. */
+static syn_status total_sums(syn_ppo *p, double total[SYN_ROLLOUT_SUMS])
 {
-    syn_ctx *ctx = p->ctx;
-    const int64_t E = p->cfg.shard_envs, T = p->cfg.horizon;
-    const uint64_t stride = (uint64_t)(p->cfg.shards * E);
-    memcpy(h->h0, h->h, sizeof(real) * (size_t)(E * SYN_STATE));
-    memcpy(h->c0, h->c, sizeof(real) * (size_t)(E * SYN_STATE));
-    for (int64_t t = 0; t < T; t++) {
-        const syn_observation now = syn_observation_at(&h->x, t * E),
-                              then = syn_observation_at(&h->x, (t + 1) * E);
-        SYN_RETURN_IF(syn_control_forward(ctx, p->control, 1, E, &now, h->h, h->c, NULL, h->logit,
-                                          h->value + t * E, h->h, h->c));
-        SYN_RETURN_IF(syn_policy_sample(ctx, E, A, h->logit, now.mask, false, p->cfg.seed,
-                                        h->counter, h->action + t * E, h->logp + t * E, NULL,
-                                        NULL));
-        for (int64_t e = 0; e < E; e++) h->counter[e]++;
-        SYN_RETURN_IF(syn_env_step_batch(ctx, E, h->envs, &p->env, &h->source, h->action + t * E,
-                                         h->observer.rank, h->reward + t * E, h->done + t * E,
-                                         h->tally, h->next, stride));
-        SYN_RETURN_IF(
-            syn_observe_turn(ctx, &h->observer, h->perception, &p->corpus->tasks, h->envs, &then));
+    enum { W = SYN_ROLLOUT_SUMS };
+    const int64_t M = p->cfg.minibatches, L = p->local;
+    const double before = syn_clock_s();
+    for (int64_t m = 0; m < M; m++) {
+        double *x = p->sums + m * L * W;
+        for (int64_t step = 1; step < L; step *= 2) {
+            for (int64_t l = 0; l < L; l += 2 * step) {
+                for (int k = 0; k < W; k++) x[l * W + k] += x[(l + step) * W + k];
+            }
+        }
+        memmove(p->sums + m * W, x, sizeof *x * W);
     }
-    /* The value after the last turn; the states stay as they are, the next roll-out begins with
-     * them. */
-    const syn_observation last = syn_observation_at(&h->x, T * E);
-    syn_scratch_mark mark = syn_scratch_push(ctx);
-    real *hT = SYN_SCRATCH(ctx, real, E * SYN_STATE), *cT = SYN_SCRATCH(ctx, real, E * SYN_STATE);
-    syn_status st = hT && cT ? SYN_OK : SYN_ERR_MEMORY;
-    if (st == SYN_OK) {
-        st = syn_control_forward(ctx, p->control, 1, E, &last, h->h, h->c, NULL, h->logit,
-                                 h->value + T * E, hT, cT);
+    if (!alone(p)) SYN_RETURN_IF(syn_dist_sum_f64(p->dist, p->sums, M * W));
+    memset(total, 0, sizeof *total * W);
+    for (int64_t m = 0; m < M; m++) {
+        for (int k = 0; k < W; k++) total[k] += p->sums[m * W + k];
     }
-    syn_scratch_pop(ctx, mark);
-    return st;
+    p->times.reduce += syn_clock_s() - before;
+    return SYN_OK;
 }
 
-static syn_status shard_advantage(syn_ppo *p, syn_ppo_shard *h)
+static double variance(double sum, double squares, double n)
 {
-    const int64_t E = p->cfg.shard_envs, T = p->cfg.horizon;
-    for (int64_t i = 0; i < T * E; i++) h->reward[i] *= (real)p->cfg.reward_scale;
-    return syn_gae(p->ctx, T, E, h->reward, h->value, h->done, (real)p->cfg.gamma,
-                   (real)p->cfg.gae_lambda, h->advantage, h->ret);
+    return fmax(squares / n - sum / n * (sum / n), 0);
 }
 
-/* Mean 0 and standard deviation 1 over all shards. */
-static void normalise_advantages(syn_ppo *p)
+static void summarise(syn_ppo *p, const double *total, double n)
 {
-    const int64_t n = p->cfg.shard_envs * p->cfg.horizon;
-    double sum = 0, squares = 0, count = (double)(n * p->cfg.shards);
-    for (int64_t s = 0; s < p->cfg.shards; s++) {
-        for (int64_t i = 0; i < n; i++) sum += p->shard[s].advantage[i];
+    syn_ppo_stats *s = &p->rolled;
+    const double *t = total + SYN_SUM_TALLY;
+    const double spread = variance(total[SYN_SUM_RETURN], total[SYN_SUM_RETURN2], n);
+    memset(s, 0, sizeof *s);
+    if (spread > 0)
+        s->explained = 1 - variance(total[SYN_SUM_ERROR], total[SYN_SUM_ERROR2], n) / spread;
+    memcpy(s->kinds, total + SYN_SUM_KINDS, sizeof s->kinds);
+    s->tally = (syn_env_tally){.episodes = (int32_t)t[0],
+                               .success = (int32_t)t[1],
+                               .answerable = (int32_t)t[2],
+                               .abstained = (int32_t)t[3],
+                               .abstained_right = (int32_t)t[4],
+                               .unanswerable = (int32_t)t[5],
+                               .ended = (int32_t)t[6],
+                               .messages = (int32_t)t[7],
+                               .deliveries = (int32_t)t[8],
+                               .turns = (int32_t)t[9],
+                               .episode_return = (float)t[10]};
+}
+
+/* Advantages of mean 0 and standard deviation 1 over all environments; returns in the critic's
+ * unit. */
+static void normalise(syn_ppo *p, const double *total, double n)
+{
+    const int64_t rows = p->cfg.shard_envs * p->cfg.horizon;
+    const double mean = total[SYN_SUM_ADVANTAGE] / n;
+    const double scale =
+        1 / (sqrt(variance(total[SYN_SUM_ADVANTAGE], total[SYN_SUM_ADVANTAGE2], n)) + 1e-8);
+    if (p->cfg.value_norm) {
+        syn_value_norm_update(&p->norm, total[SYN_SUM_RETURN] / n, total[SYN_SUM_RETURN2] / n,
+                              p->control);
     }
-    const double mean = sum / count;
-    for (int64_t s = 0; s < p->cfg.shards; s++) {
-        for (int64_t i = 0; i < n; i++) {
-            double d = p->shard[s].advantage[i] - mean;
-            squares += d * d;
+    const double value_mean = syn_value_norm_mean(&p->norm),
+                 value_scale = 1 / syn_value_norm_std(&p->norm);
+    for (int64_t k = 0; k < p->cfg.minibatches * p->local; k++) {
+        syn_ppo_shard *h = &p->shard[k];
+        for (int64_t i = 0; i < rows; i++) {
+            h->advantage[i] = (real)(((double)h->advantage[i] - mean) * scale);
+            h->ret[i] = (real)(((double)h->ret[i] - value_mean) * value_scale);
         }
     }
-    const double scale = 1 / (sqrt(squares / count) + 1e-8);
-    for (int64_t s = 0; s < p->cfg.shards; s++) {
-        for (int64_t i = 0; i < n; i++) {
-            p->shard[s].advantage[i] = (real)((p->shard[s].advantage[i] - mean) * scale);
-        }
-    }
-}
-
-/* The observation after the last turn becomes the first of the next roll-out. */
-static void carry_over(syn_ppo *p, syn_ppo_shard *h)
-{
-    const int64_t E = p->cfg.shard_envs, T = p->cfg.horizon, N = SYN_AGENTS_MAX;
-    const syn_observation from = syn_observation_at(&h->x, T * E);
-#define CARRY(field, width)                                                                        \
-    memcpy(h->x.field, from.field, sizeof *from.field *(size_t)(E * (width)))
-    CARRY(message, SYN_DM);
-    CARRY(ckm, N * SYN_CKM);
-    CARRY(pair_x, 2 * N * N * SYN_PAIR_X);
-    CARRY(agent_x, N * SYN_AGENT_X);
-    CARRY(summary, SYN_SUMMARY);
-    CARRY(mask, A);
-    CARRY(count, 1);
-    CARRY(reset, 1);
-#undef CARRY
+    p->rolled.value_mean = value_mean;
+    p->rolled.value_std = syn_value_norm_std(&p->norm);
 }
 
 syn_status syn_ppo_rollout(syn_ppo *p)
 {
-    for (int64_t s = 0; s < p->cfg.shards; s++) {
-        if (!p->fresh) carry_over(p, &p->shard[s]);
-        memset(p->shard[s].tally, 0, sizeof(syn_env_tally) * (size_t)p->cfg.shard_envs);
-        SYN_RETURN_IF(shard_rollout(p, &p->shard[s]));
-        SYN_RETURN_IF(shard_advantage(p, &p->shard[s]));
+    double total[SYN_ROLLOUT_SUMS];
+    const double n = (double)syn_ppo_steps_per_update(&p->cfg);
+    syn_status st = syn_params_check(&p->control->params);
+    if (st != SYN_OK) return syn_fail_within(st, "update %lld", (long long)p->updates + 1);
+    for (int64_t k = 0; k < p->cfg.minibatches * p->local; k++) {
+        SYN_RETURN_IF(syn_ppo_shard_rollout(p, &p->shard[k], p->sums + k * SYN_ROLLOUT_SUMS));
     }
     p->fresh = false;
-    normalise_advantages(p);
+    SYN_RETURN_IF(total_sums(p, total));
+    summarise(p, total, n);
+    normalise(p, total, n);
     return SYN_OK;
 }
 
 /* ---- Update ---- */
 
-static syn_status shard_update(syn_ppo *p, syn_ppo_shard *h, const syn_ppo_coef *coef,
-                               double lr_scale, real *stats, double *norm_sum)
+typedef struct minibatch {
+    syn_ppo *p;
+    int height; /* partial sums that wait in the tree, that of the present shard on top */
+} minibatch;
+
+static void add(int64_t n, real *restrict to, const real *restrict x)
 {
-    syn_ctx *ctx = p->ctx;
-    const int64_t E = p->cfg.shard_envs, T = p->cfg.horizon, rows = T * E;
-    syn_scratch_mark mark = syn_scratch_push(ctx);
-    syn_control_cache *cache;
-    syn_status st = SYN_ERR_MEMORY;
-    real *value = SYN_SCRATCH(ctx, real, rows), *dlogit = SYN_SCRATCH(ctx, real, rows * A);
-    real *hT = SYN_SCRATCH(ctx, real, E * SYN_STATE), *cT = SYN_SCRATCH(ctx, real, E * SYN_STATE);
-    if (!value || !dlogit || !hT || !cT) goto done;
-    syn_params *t = &p->control->params;
-    syn_params_zero_grad(t);
-    SYN_TRY(syn_control_forward(ctx, p->control, T, E, &h->x, h->h0, h->c0, &cache, h->logit, value,
-                                hT, cT));
-    SYN_TRY(syn_ppo_loss(ctx, rows, A, h->logit, h->x.mask, h->action, h->logp, h->advantage, value,
-                         h->value, h->ret, NULL, coef, (real)1 / (real)rows, dlogit, h->dvalue,
-                         stats));
-    SYN_TRY(
-        syn_control_backward(ctx, p->control, T, E, &h->x, h->h0, h->c0, cache, dlogit, h->dvalue));
-    syn_adam adam = {(real)(p->cfg.lr_actor * lr_scale),
-                     (real)0.9,
-                     (real)0.999,
-                     (real)1e-5,
-                     (real)p->cfg.weight_decay,
-                     (real)p->cfg.max_grad_norm};
-    real norm;
-    const int64_t step = t->step;
-    SYN_TRY(syn_params_step(ctx, t, 0, SYN_C_GLOBAL_OUT_B, &adam, &norm));
-    *norm_sum += norm;
-    t->step = step;
-    adam.lr = (real)(p->cfg.lr_critic * lr_scale);
-    SYN_TRY(syn_params_step(ctx, t, SYN_C_CRITIC_W, SYN_CONTROL_PARAMS - 1, &adam, &norm));
-done:
-    syn_scratch_pop(ctx, mark);
+    for (int64_t i = 0; i < n; i++) to[i] += x[i];
+}
+
+/* How many pairs of equal size the stack of partial sums ends in, once shard number `shard` lies on
+ * top of it. */
+static int merges(int64_t shard)
+{
+    int count = 0;
+    for (; shard & 1; shard >>= 1) count++;
+    return count;
+}
+
+/* The last shard's gradient of these tensors is complete, and so is their sum over the shards of
+ * this rank: it travels while the rest is differentiated. */
+static syn_status bucket_ready(void *user, int first, int last)
+{
+    const minibatch *b = user;
+    syn_ppo *p = b->p;
+    const syn_params *t = &p->control->params;
+    const double before = syn_clock_s();
+    const int64_t at = t->item[first].offset, n = t->item[last].offset + t->item[last].count - at;
+    for (int k = b->height - 1; k > 0; k--) add(n, p->partial[k - 1] + at, p->partial[k] + at);
+    syn_status st = alone(p) ? SYN_OK : syn_dist_sum_begin(p->dist, p->partial[0] + at, n);
+    p->times.reduce += syn_clock_s() - before;
     return st;
 }
 
-static void gather_tally(const syn_ppo *p, syn_env_tally *sum)
+/* Sum of gradient and statistics over all shards of the minibatch, on all ranks, in
+ * partial[0] = params.grad and partial_stats[0]. The partial sums of a binary tree that is walked
+ * from the left are a stack; shard l finds one on it for every bit set in l. */
+static syn_status minibatch_sum(syn_ppo *p, int64_t m, const syn_ppo_coef *coef)
 {
-    memset(sum, 0, sizeof *sum);
-    for (int64_t s = 0; s < p->cfg.shards; s++) {
-        for (int64_t e = 0; e < p->cfg.shard_envs; e++) {
-            const syn_env_tally *t = &p->shard[s].tally[e];
-            sum->episodes += t->episodes;
-            sum->success += t->success;
-            sum->answerable += t->answerable;
-            sum->abstained += t->abstained;
-            sum->abstained_right += t->abstained_right;
-            sum->unanswerable += t->unanswerable;
-            sum->ended += t->ended;
-            sum->messages += t->messages;
-            sum->deliveries += t->deliveries;
-            sum->turns += t->turns;
-            sum->episode_return += t->episode_return;
+    syn_params *t = &p->control->params;
+    minibatch b = {p, 0};
+    const syn_control_ready ready = {bucket_ready, &b};
+    syn_status st = SYN_OK;
+    for (int64_t l = 0; l < p->local && st == SYN_OK; l++) {
+        const bool last = l + 1 == p->local;
+        real *stats = p->partial_stats[b.height];
+        t->grad = p->partial[b.height++];
+        memset(t->grad, 0, sizeof(real) * (size_t)t->total);
+        memset(stats, 0, sizeof(real) * SYN_PPO_STATS);
+        st = syn_ppo_shard_gradient(p, &p->shard[m * p->local + l], coef, stats,
+                                    last && !(alone(p) && b.height == 1) ? &ready : NULL);
+        for (int k = merges(l); k > 0 && st == SYN_OK; k--, b.height--) {
+            add(SYN_PPO_STATS, p->partial_stats[b.height - 2], p->partial_stats[b.height - 1]);
+            if (!last) add(t->total, p->partial[b.height - 2], p->partial[b.height - 1]);
         }
+    }
+    t->grad = p->partial[0];
+    if (st != SYN_OK || alone(p)) return st;
+    const double before = syn_clock_s();
+    SYN_RETURN_IF(syn_dist_sum_begin(p->dist, p->partial_stats[0], SYN_PPO_STATS));
+    SYN_RETURN_IF(syn_dist_sum_wait(p->dist));
+    p->times.reduce += syn_clock_s() - before;
+    return SYN_OK;
+}
+
+static syn_status check_loss(const real *stats)
+{
+    static const struct {
+        int index;
+        const char *name;
+    } part[] = {{SYN_PPO_POLICY_LOSS, "policy loss"},
+                {SYN_PPO_VALUE_LOSS, "value loss"},
+                {SYN_PPO_ENTROPY, "entropy"},
+                {SYN_PPO_KL, "KL divergence"},
+                {SYN_PPO_LOSS, "loss"}};
+    for (size_t k = 0; k < sizeof part / sizeof *part; k++) {
+        if (isfinite(stats[part[k].index])) continue;
+        return syn_fail(SYN_ERR_NUMERIC, "the %s is not finite", part[k].name);
+    }
+    return SYN_OK;
+}
+
+/* One optimiser step. Nothing is changed unless all of it is finite. */
+static syn_status minibatch_step(syn_ppo *p, double lr_scale, real *norm)
+{
+    syn_params *t = &p->control->params;
+    syn_adam adam = {.beta1 = (real)0.9,
+                     .beta2 = (real)0.999,
+                     .eps = (real)1e-5,
+                     .weight_decay = (real)p->cfg.weight_decay,
+                     .max_grad_norm = (real)p->cfg.max_grad_norm};
+    real critic;
+    const double before = syn_clock_s();
+    SYN_RETURN_IF(check_loss(p->partial_stats[0]));
+    SYN_RETURN_IF(syn_params_grad_norm(p->ctx, t, 0, SYN_C_GLOBAL_OUT_B, norm));
+    SYN_RETURN_IF(syn_params_grad_norm(p->ctx, t, SYN_C_CRITIC_W, SYN_CONTROL_PARAMS - 1, &critic));
+    t->step++;
+    adam.lr = (real)(p->cfg.lr_actor * lr_scale);
+    SYN_RETURN_IF(syn_params_apply(p->ctx, t, 0, SYN_C_GLOBAL_OUT_B, &adam, *norm));
+    adam.lr = (real)(p->cfg.lr_critic * lr_scale);
+    SYN_RETURN_IF(
+        syn_params_apply(p->ctx, t, SYN_C_CRITIC_W, SYN_CONTROL_PARAMS - 1, &adam, critic));
+    p->times.optimise += syn_clock_s() - before;
+    return SYN_OK;
+}
+
+static syn_status epoch_run(syn_ppo *p, int epoch, const int *order, const syn_ppo_coef *coef,
+                            double lr_scale, syn_ppo_stats *out)
+{
+    const double n = (double)p->cfg.minibatches;
+    double sum[SYN_PPO_STATS] = {0};
+    for (int64_t k = 0; k < p->cfg.minibatches; k++) {
+        real norm = 0;
+        SYN_RETURN_IF(minibatch_sum(p, order[k], coef));
+        syn_status st = minibatch_step(p, lr_scale, &norm);
+        if (st == SYN_ERR_NUMERIC) {
+            return syn_fail(st, "update %lld, epoch %d, minibatch %lld: %s; the step was not taken",
+                            (long long)p->updates + 1, epoch + 1, (long long)k + 1,
+                            syn_error_text());
+        }
+        if (st != SYN_OK) return st;
+        out->grad_norm += (double)norm;
+        out->grad_norm_max = fmax(out->grad_norm_max, (double)norm);
+        for (int i = 0; i < SYN_PPO_STATS; i++) sum[i] += (double)p->partial_stats[0][i];
+    }
+    out->policy_loss = sum[SYN_PPO_POLICY_LOSS] / n;
+    out->value_loss = sum[SYN_PPO_VALUE_LOSS] / n;
+    out->entropy = sum[SYN_PPO_ENTROPY] / n;
+    out->entropy_share = sum[SYN_PPO_ENTROPY_SHARE] / n;
+    out->kl = sum[SYN_PPO_KL] / n;
+    out->clip_fraction = sum[SYN_PPO_CLIP_FRACTION] / n;
+    out->epochs++;
+    return SYN_OK;
+}
+
+static void shuffle(const syn_ppo *p, int epoch, int *order)
+{
+    syn_rng rng = syn_rng_make(p->cfg.seed, ((uint64_t)SYN_STREAM_SHUFFLE << 40) +
+                                                (uint64_t)p->updates * 64 + (uint64_t)epoch);
+    for (int64_t i = p->cfg.minibatches - 1; i > 0; i--) {
+        int64_t j = syn_rng_below(&rng, (uint32_t)i + 1);
+        int swap = order[i];
+        order[i] = order[j];
+        order[j] = swap;
     }
 }
 
 syn_status syn_ppo_update(syn_ppo *p, double progress, syn_ppo_stats *out)
 {
     const syn_ppo_config *c = &p->cfg;
-    const syn_ppo_coef coef = {
-        (real)c->clip_epsilon,
-        (real)(c->entropy_coef + (c->entropy_coef_end - c->entropy_coef) * progress),
-        (real)c->value_loss_coef, 0};
     const double lr_scale = c->decay_lr ? 1 - 0.9 * progress : 1;
-    int order[SYN_PPO_SHARDS_MAX];
-    int64_t minibatches = 0;
-    memset(out, 0, sizeof *out);
-    for (int64_t s = 0; s < c->shards; s++) order[s] = (int)s;
+    int order[SYN_PPO_MINIBATCHES_MAX];
+    *out = p->rolled;
+    out->lr_actor = c->lr_actor * lr_scale;
+    out->lr_critic = c->lr_critic * lr_scale;
+    out->entropy_coef = c->entropy_coef + (c->entropy_coef_end - c->entropy_coef) * progress;
+    const syn_ppo_coef coef = {(real)c->clip_epsilon, (real)out->entropy_coef,
+                               (real)c->value_loss_coef, 0};
+    for (int64_t m = 0; m < c->minibatches; m++) order[m] = (int)m;
     for (int epoch = 0; epoch < c->epochs && !out->kl_stopped; epoch++) {
-        real stats[SYN_PPO_STATS] = {0};
-        syn_rng rng = syn_rng_make(c->seed, ((uint64_t)SYN_STREAM_SHUFFLE << 40) +
-                                                (uint64_t)p->updates * 64 + (uint64_t)epoch);
-        for (int64_t i = c->shards - 1; i > 0; i--) {
-            int64_t j = syn_rng_below(&rng, (uint32_t)i + 1);
-            int swap = order[i];
-            order[i] = order[j];
-            order[j] = swap;
-        }
-        for (int64_t k = 0; k < c->shards; k++, minibatches++) {
-            SYN_RETURN_IF(
-                shard_update(p, &p->shard[order[k]], &coef, lr_scale, stats, &out->grad_norm));
-        }
-        const double n = (double)c->shards;
-        out->policy_loss = stats[SYN_PPO_POLICY_LOSS] / n;
-        out->value_loss = stats[SYN_PPO_VALUE_LOSS] / n;
-        out->entropy = stats[SYN_PPO_ENTROPY] / n;
-        out->entropy_share = stats[SYN_PPO_ENTROPY_SHARE] / n;
-        out->kl = stats[SYN_PPO_KL] / n;
-        out->clip_fraction = stats[SYN_PPO_CLIP_FRACTION] / n;
+        shuffle(p, epoch, order);
+        SYN_RETURN_IF(epoch_run(p, epoch, order, &coef, lr_scale, out));
         out->kl_stopped = out->kl > c->kl_stop && epoch + 1 < c->epochs;
     }
-    out->grad_norm /= (double)minibatches;
-    gather_tally(p, &out->tally);
+    out->grad_norm /= (double)(out->epochs * c->minibatches);
     p->updates++;
-    return SYN_OK;
+    syn_status st = syn_params_check(&p->control->params);
+    return st == SYN_OK ? st : syn_fail_within(st, "update %lld", (long long)p->updates);
 }

@@ -1,10 +1,21 @@
 /* Phase 2: PPO with a recurrent policy (Schulman et al. 2017; whole sequences per minibatch, resets
- * inside the time loop).
+ * inside the time loop), on one rank or several (trainer/dist.h).
  *
- * The global batch is a fixed number of shards. A shard is a set of environments with its own
- * observer, recurrent state and buffers, rolled out and differentiated with one shape; a minibatch
- * is one shard. With cross-fitted perceptions, shard s draws only records that perception s % folds
- * has not seen. */
+ * The environments are cut into minibatches, and every minibatch into shards of one shape, which
+ * the ranks share out: rank r has the shards [r * S / R, (r + 1) * S / R) of each. A shard has its
+ * own observer, recurrent state and buffers and is rolled out and differentiated by itself; a
+ * minibatch's gradient is the sum over its shards in a fixed binary tree, ((0+1)+(2+3))+..., and
+ * everything else that is summed goes the same way. So for a given number of shards the bits are
+ * the same on any number of ranks. With cross-fitted perceptions, minibatch m draws only records
+ * that perception m % folds has not seen.
+ *
+ * At every boundary between two updates all that the next one depends on is: the weights and their
+ * moments, p->updates, p->norm, and per environment its state, recurrent state, episode number and
+ * draw counter (ppo_state.h saves them). What the observers cache is made again there from the
+ * environments alone.
+ *
+ * Numbers that are not finite end an update before it changes a weight: SYN_ERR_NUMERIC, with a
+ * sentence that names the quantity, the update and the place. */
 #ifndef SYN_TRAINER_PPO_H
 #define SYN_TRAINER_PPO_H
 
@@ -13,50 +24,59 @@
 #include "kernels/gae.h"
 #include "kernels/loss.h"
 #include "trainer/corpus.h"
+#include "trainer/dist.h"
+#include "trainer/value_norm.h"
 
-enum { SYN_PPO_SHARDS_MAX = 256 };
+enum {
+    SYN_PPO_MINIBATCHES_MAX = 256,
+    SYN_PPO_DETERMINISTIC_SHARDS = 8, /* of a minibatch, where bits may not depend on the ranks */
+    SYN_PPO_LEVELS_MAX = 8            /* partial sums that wait in the tree: 2^7 shards on a rank */
+};
 
 typedef struct syn_ppo_config {
-    int64_t shards, shard_envs, horizon; /* environments = shards * shard_envs */
+    int64_t minibatches;         /* optimiser steps of an epoch */
+    int64_t shards;              /* of a minibatch, over all ranks */
+    int64_t shard_envs, horizon; /* environments = minibatches * shards * shard_envs */
     int epochs;
     double lr_actor, lr_critic, gamma, gae_lambda, clip_epsilon;
-    double entropy_coef, entropy_coef_end; /* linear over the run */
+    double entropy_coef, entropy_coef_end; /* linear over the schedule */
     double value_loss_coef, max_grad_norm, kl_stop, reward_scale, weight_decay;
-    bool decay_lr; /* to a tenth, linearly over the run */
+    bool decay_lr; /* to a tenth, linearly over the schedule */
+    bool value_norm;
     uint64_t seed;
 } syn_ppo_config;
 
 #define SYN_PPO_DEFAULT                                                                            \
     {                                                                                              \
-        8, 16, 32, 5, 7e-4, 1e-3, 0.99, 0.95, 0.2, 0.005, 0.001, 0.5, 0.5, 0.02, 0.1, 0.0, true, 1 \
+        8, 1, 16, 32, 5, 7e-4, 1e-3, 0.99, 0.95, 0.2, 0.005, 0.001, 0.5, 0.5, 0.02, 0.1, 0.0,      \
+            true, true, 1                                                                          \
     }
 
-/* What one shard draws its episodes from. */
+/* What one minibatch draws its episodes from. */
 typedef struct syn_ppo_source {
     const syn_perception *perception;
     const int32_t *record; /* indices into the corpus, owned by the caller */
     int64_t records;
 } syn_ppo_source;
 
-typedef struct syn_ppo_shard {
-    const syn_perception *perception;
-    syn_env_source source;
-    syn_env *envs;
-    uint64_t *next;
-    syn_env_tally *tally;
-    syn_observer observer;
-    syn_observation x; /* (T, E) rows, then one more step for the bootstrap value */
-    real *h, *c;       /* (E, SYN_STATE): at the end of the roll-out */
-    real *h0, *c0;     /* at its start */
-    real *logit;       /* (T*E, A); backward: its gradient */
-    real *logp, *value, *reward, *advantage, *ret, *dvalue; /* (T,E); value (T+1,E) */
-    int32_t *action;
-    uint8_t *done;
-    uint64_t *counter; /* (E): action draws */
-} syn_ppo_shard;
+typedef struct syn_ppo_shard syn_ppo_shard; /* trainer/ppo_private.h */
 
+/* Seconds, as this rank has spent them since the beginning. */
+typedef struct syn_ppo_times {
+    double env, observe, forward, backward, reduce, optimise;
+} syn_ppo_times;
+
+enum { SYN_ACTION_KINDS = SYN_NO_ACTION };
+
+/* Means over all ranks; the same bits on each. */
 typedef struct syn_ppo_stats {
-    double policy_loss, value_loss, entropy, entropy_share, kl, clip_fraction, grad_norm, explained;
+    double policy_loss, value_loss, entropy, entropy_share, kl, clip_fraction;
+    double grad_norm, grad_norm_max; /* of the actor before clipping, over the optimiser steps */
+    double explained;                /* share of the returns' variance that the values foretold */
+    double value_mean, value_std;    /* of the value normalisation */
+    double lr_actor, lr_critic, entropy_coef;
+    double kinds[SYN_ACTION_KINDS]; /* actions taken in the roll-out, by kind */
+    int epochs;                     /* begun */
     bool kl_stopped;
     syn_env_tally tally; /* episodes that ended in this update */
 } syn_ppo_stats;
@@ -67,34 +87,51 @@ typedef struct syn_ppo {
     syn_env_config env;
     const syn_corpus *corpus;
     syn_control *control;
-    syn_ppo_shard *shard;
+    syn_dist *dist;             /* borrowed, NULL for one rank */
+    int64_t local, local_first; /* shards of a minibatch on this rank, and the first one's number */
+    syn_ppo_shard *shard;       /* (minibatches, local) */
+    real *partial[SYN_PPO_LEVELS_MAX]; /* sums of gradients that wait in the tree; [0] is
+                                          params.grad */
+    real partial_stats[SYN_PPO_LEVELS_MAX][SYN_PPO_STATS];
+    double *sums; /* of the roll-out, (minibatches, local, ...) */
+    syn_value_norm norm;
+    syn_ppo_stats rolled; /* what the last roll-out says */
+    syn_ppo_times times;
     int64_t updates;
-    bool fresh; /* the episodes begin with the next roll-out */
+    bool fresh; /* the observation of the first turn stands where the roll-out begins */
 } syn_ppo;
 
-/* control's gradients are allocated here. sources: `source_count` of them, shard s uses s %
- * source_count. */
+/* control's gradients are allocated here. sources: `source_count` of them, minibatch m uses m %
+ * source_count. dist is borrowed (NULL: one rank). SYN_ERR_INVALID: shapes; the shards must be a
+ * multiple of the ranks, their quotient a power of two. */
 SYN_WARN_UNUSED syn_status syn_ppo_init(syn_ctx *ctx, syn_ppo *p, const syn_ppo_config *cfg,
                                         const syn_env_config *env, const syn_corpus *corpus,
                                         bool central, const syn_ppo_source *sources,
                                         int source_count, float untitled_share,
-                                        syn_control *control);
+                                        syn_control *control, syn_dist *dist);
 void syn_ppo_free(syn_ppo *p);
 
-/* Begins all episodes anew, with numbers and draws that follow from p->updates alone. A run that
- * does this where it saves its state, and one that is resumed from there, go on alike to the bit.
- */
+/* Begins all episodes anew, with numbers and draws that follow from p->updates alone. */
 SYN_WARN_UNUSED syn_status syn_ppo_restart(syn_ppo *p);
 
+/* Makes the observation of the first turn from the environments as they stand. */
+SYN_WARN_UNUSED syn_status syn_ppo_look(syn_ppo *p);
+
+static inline int64_t syn_ppo_envs(const syn_ppo_config *c)
+{
+    return c->minibatches * c->shards * c->shard_envs;
+}
 static inline int64_t syn_ppo_steps_per_update(const syn_ppo_config *c)
 {
-    return c->shards * c->shard_envs * c->horizon;
+    return syn_ppo_envs(c) * c->horizon;
 }
+/* Device memory of one environment with its part of the roll-out. */
+int64_t syn_ppo_env_bytes(const syn_ppo_config *c);
 
-/* One roll-out of the horizon in every shard, and advantages. */
+/* One roll-out of the horizon in every shard, and advantages. Collective. */
 SYN_WARN_UNUSED syn_status syn_ppo_rollout(syn_ppo *p);
 
-/* The epochs over the roll-out; progress in [0, 1] drives the schedules. */
+/* The epochs over the roll-out; progress in [0, 1] drives the schedules. Collective. */
 SYN_WARN_UNUSED syn_status syn_ppo_update(syn_ppo *p, double progress, syn_ppo_stats *stats);
 
 #endif

@@ -20,8 +20,10 @@ typedef struct run {
     int64_t train_count, held_count;
     syn_perception *p;
     syn_observer o;
-    syn_env *envs; /* (batch) */
-    real *best;    /* weights of the best check */
+    syn_env *envs;                    /* (batch) */
+    real *best;                       /* weights of the best check */
+    real *learning;                   /* weights that go on learning while others are judged */
+    real mean[SYN_DI], scale[SYN_DI]; /* the CKM learns from items x as (x - mean) * scale */
     syn_progress bar;
     int64_t done;
 } run;
@@ -64,6 +66,8 @@ static int64_t ranker_rows(run *r, real *x, real *target)
                     memcpy(to + SYN_DQ + SYN_DV, own, sizeof(real) * SYN_DV);
                 else
                     memset(to + SYN_DQ + SYN_DV, 0, sizeof(real) * SYN_DV);
+                syn_without_apply(r->p->without, kind ? SYN_INPUT_RANKER_ALL : SYN_INPUT_RANKER, 1,
+                                  to);
                 target[rows++] = env->gold >> p & 1;
             }
         }
@@ -85,6 +89,7 @@ static int64_t refiner_rows(run *r, real *x, real *target)
             memcpy(to, quest + p * SYN_DQ, sizeof(real) * SYN_DQ);
             memcpy(to + SYN_DQ, r->o.all + (e * R + p) * SYN_DV, sizeof(real) * SYN_DV);
             memcpy(to + SYN_DQ + SYN_DV, r->o.again + (e * R + p) * SYN_DV, sizeof(real) * SYN_DV);
+            syn_without_apply(r->p->without, SYN_INPUT_REFINER, 1, to);
             target[rows] = env->gold >> p & 1;
         }
     }
@@ -140,6 +145,7 @@ static syn_status refiner_step(run *r, int64_t step, real *loss)
 typedef struct gap_batch {
     syn_team_batch team;
     int32_t *agent, *first, *size, *link_i, *link_j, *offset;
+    real *items;
     real *target, *weight; /* (agents + links) each; gap rows, then link rows */
 } gap_batch;
 
@@ -205,13 +211,69 @@ static syn_status gap_batch_make(run *r, gap_batch *b)
     int64_t longest = syn_observe_items(ctx, &r->o, &r->corpus->tasks, r->envs, b->team.agents,
                                         b->agent, b->offset, x, bias);
     b->team.seq = (syn_seq){b->team.agents, longest, items, b->offset, NULL};
-    b->team.items = x;
+    b->team.items = b->items = x;
     b->team.bias = bias;
     b->team.first = b->first;
     b->team.size = b->size;
     b->team.link_i = b->link_i;
     b->team.link_j = b->link_j;
     return SYN_OK;
+}
+
+/* Mean and scale of every column of the items. The floor keeps what hardly varies in training, and
+ * may in life, from growing large; what does not vary at all falls. */
+static syn_status items_measure(run *r)
+{
+    enum { BATCHES = 16 };
+    const double deviation_min = 0.02;
+    syn_ctx *ctx = r->ctx;
+    double sum[SYN_DI] = {0}, squares[SYN_DI] = {0}, n = 0;
+    syn_status st = SYN_OK;
+    for (int k = 0; k < BATCHES && st == SYN_OK; k++) {
+        syn_scratch_mark mark = syn_scratch_push(ctx);
+        gap_batch b;
+        draw_batch(r, k, 4);
+        st = syn_observe_views(ctx, &r->o, r->p, &r->corpus->tasks, r->envs);
+        if (st == SYN_OK) st = gap_batch_make(r, &b);
+        for (int64_t i = 0; st == SYN_OK && i < b.team.seq.rows; i++, n++) {
+            for (int d = 0; d < SYN_DI; d++) {
+                const double x = (double)b.team.items[i * SYN_DI + d];
+                sum[d] += x;
+                squares[d] += x * x;
+            }
+        }
+        syn_scratch_pop(ctx, mark);
+    }
+    for (int d = 0; d < SYN_DI; d++) {
+        const double mean = sum[d] / fmax(n, 1);
+        const double deviation = sqrt(fmax(squares[d] / fmax(n, 1) - mean * mean, 0));
+        r->mean[d] = (real)mean;
+        r->scale[d] = deviation > 1e-6 ? (real)(1 / fmax(deviation, deviation_min)) : 0;
+    }
+    return st;
+}
+
+static void items_standardise(const run *r, int64_t n, real *x)
+{
+    for (int64_t i = 0; i < n; i++) {
+        for (int d = 0; d < SYN_DI; d++)
+            x[i * SYN_DI + d] = (x[i * SYN_DI + d] - r->mean[d]) * r->scale[d];
+    }
+}
+
+/* Folds mean and scale into the CKM's first layer, which then reads items as they are:
+ * W (x - mean) scale + b = (W scale) x + (b - W scale mean). */
+static void items_fold(const run *r)
+{
+    real *w = syn_value(&r->p->params, SYN_P_IN_W), *b = syn_value(&r->p->params, SYN_P_IN_B);
+    for (int k = 0; k < SYN_DI_HIDDEN; k++) {
+        double shift = 0;
+        for (int d = 0; d < SYN_DI; d++) {
+            w[k * SYN_DI + d] *= r->scale[d];
+            shift += (double)(w[k * SYN_DI + d] * r->mean[d]);
+        }
+        b[k] -= (real)shift;
+    }
 }
 
 static syn_status gap_step(run *r, int64_t step, real *loss)
@@ -224,6 +286,7 @@ static syn_status gap_step(run *r, int64_t step, real *loss)
     draw_batch(r, step, 2);
     SYN_TRY(syn_observe_views(ctx, &r->o, r->p, &r->corpus->tasks, r->envs));
     SYN_TRY(gap_batch_make(r, &b));
+    items_standardise(r, b.team.seq.rows, b.items);
     const int64_t n = b.team.agents, rows = n + b.team.links;
     real *logit = SYN_SCRATCH(ctx, real, rows * 2), *dlogit = SYN_SCRATCH(ctx, real, rows * 2);
     if (!logit || !dlogit) {
@@ -292,15 +355,19 @@ static syn_status phase(run *r, step_function *step, int64_t steps, phase_kind k
         syn_progress_update(&r->bar, ++r->done, "%s loss %.3f held-out %.3f", phase_name[kind],
                             (double)loss / (double)(s % every + 1), nll);
         if ((s + 1) % every) continue;
+        memcpy(r->learning, t->value, bytes);
+        if (kind == PHASE_GAP) items_fold(r);
         SYN_RETURN_IF(check(r, kind, &nll));
         syn_log(SYN_LOG_DEBUG, "%s step %lld: loss %.4f, held-out %.4f", phase_name[kind],
                 (long long)s + 1, (double)loss / (double)every, nll);
         loss = 0;
         /* Held-out labels are true ones: choosing by them would let truth into the leak test. */
-        if (nll >= best && !r->cfg->shuffled_labels) continue;
-        best = nll;
-        *best_step = s + 1;
-        memcpy(r->best, t->value, bytes);
+        if (nll < best || r->cfg->shuffled_labels) {
+            best = nll;
+            *best_step = s + 1;
+            memcpy(r->best, t->value, bytes);
+        }
+        memcpy(t->value, r->learning, bytes);
     }
     memcpy(t->value, r->best, bytes);
     return SYN_OK;
@@ -379,11 +446,13 @@ syn_status syn_pretrain_perception(syn_ctx *ctx, const syn_pretrain_config *cfg,
     SYN_TRY(syn_perception_init(ctx, p, cfg->seed));
     SYN_TRY(syn_params_trainable(ctx, &p->params));
     p->dropout = (real)cfg->dropout;
+    p->without = cfg->without;
     SYN_TRY(split(&r, ds, records, record_count));
     SYN_TRY(syn_observer_init(ctx, &r.o, cfg->batch, cfg->central));
     r.envs = calloc((size_t)cfg->batch, sizeof *r.envs);
     r.best = syn_device_alloc(ctx, sizeof(real) * (size_t)p->params.total);
-    if (!r.envs || !r.best) {
+    r.learning = syn_device_alloc(ctx, sizeof(real) * (size_t)p->params.total);
+    if (!r.envs || !r.best || !r.learning) {
         st = syn_fail(SYN_ERR_MEMORY, "out of memory for a batch of %lld episodes",
                       (long long)cfg->batch);
         goto done;
@@ -394,6 +463,7 @@ syn_status syn_pretrain_perception(syn_ctx *ctx, const syn_pretrain_config *cfg,
     SYN_TRY(phase(&r, ranker_step, cfg->ranker_steps, PHASE_RANKER, &best_step));
     if (cfg->central)
         SYN_TRY(phase(&r, refiner_step, cfg->ranker_steps, PHASE_REFINER, &best_step));
+    SYN_TRY(items_measure(&r));
     SYN_TRY(phase(&r, gap_step, cfg->gap_steps, PHASE_GAP, &result->gap_steps));
     SYN_TRY(calibrate(&r, result));
     syn_progress_end(&r.bar);
@@ -401,6 +471,7 @@ syn_status syn_pretrain_perception(syn_ctx *ctx, const syn_pretrain_config *cfg,
 done:
     syn_observer_free(ctx, &r.o);
     syn_device_free(ctx, r.best);
+    syn_device_free(ctx, r.learning);
     free(r.envs);
     free(r.train);
     free(r.held);

@@ -15,11 +15,12 @@ typedef struct syn_pretrain_config {
     double ranker_lr, gap_lr, weight_decay, dropout;
     bool shuffled_labels; /* the leak test: labels belong to other episodes */
     bool central, quiet;
+    uint32_t without; /* ablations, engine/without.h; titles are the corpus's */
 } syn_pretrain_config;
 
 #define SYN_PRETRAIN_DEFAULT                                                                       \
     {                                                                                              \
-        1, 600, 900, 64, 2e-3, 7e-4, 0.02, 0.2, false, true, false                                 \
+        1, 600, 900, 64, 2e-3, 7e-4, 0.02, 0.2, false, true, false, 0                              \
     }
 
 typedef struct syn_pretrain_result {

@@ -62,7 +62,7 @@ static void format_seconds(double s, char out[32])
 static void show(const syn_progress *p, int64_t done, double now, const char *note)
 {
     char done_text[32], total_text[32], rate_text[32], left[32], line[512], bar[BAR_CELLS + 1];
-    double spent = now - p->started_s, rate = spent > 0 ? (double)done / spent : 0;
+    double spent = now - p->started_s, rate = spent > 0 ? (double)(done - p->before) / spent : 0;
     double share = p->total > 0 ? (double)done / (double)p->total : 0;
     format_count((double)done, done_text);
     format_count((double)p->total, total_text);

@@ -12,6 +12,7 @@ typedef struct syn_progress {
     const char *label; /* "train" */
     const char *unit;  /* "env-steps" */
     int64_t total;     /* 0: unknown */
+    int64_t before;    /* done by an earlier process: no part of the rate; set it after begin */
     double started_s, shown_s;
     bool terminal, quiet, shown;
 } syn_progress;

@@ -22,7 +22,8 @@ extern "C" {
     X(ERR_NETWORK, "the network or a remote server failed")                                        \
     X(ERR_LIMIT, "a limit was reached")                                                            \
     X(ERR_NUMERIC, "a number is not finite")                                                       \
-    X(ERR_INTERRUPTED, "interrupted")
+    X(ERR_INTERRUPTED, "interrupted")                                                              \
+    X(ERR_DIST, "another rank failed")
 
 typedef enum syn_status {
 #define SYN_STATUS_ENUM(name, text) SYN_##name,

@@ -9,7 +9,7 @@
 #include "kernels/base/rng.h"
 #include "trainer/metrics.h"
 
-enum { EPISODES = 800 };
+enum { EPISODES = 400 };
 
 static json_t *report; /* of the first run */
 
@@ -27,9 +27,11 @@ static int set_up(void **state)
 {
     if (folder_setup(state)) return -1;
     cache_write("test.h5", 60, 1);
+    cache_write("other.h5", 40, 2);
+    cache_write("training.h5", 80, 3);
     untrained_write("judges", "test.h5", true, false);
     untrained_write("trained", "test.h5", true, true);
-    report = evaluate("--checkpoint trained --episodes 800 --seed 3 --raw raw.jsonl");
+    report = evaluate("--checkpoint trained --episodes 400 --seed 3 --raw raw.jsonl");
     return 0;
 }
 
@@ -95,6 +97,7 @@ static void every_promised_key_is_there_and_finite(void **state)
                                        "gap/auroc",
                                        "gap/balanced_accuracy",
                                        "gap/ece",
+                                       "gap/brier",
                                        "gap/count_only_auroc",
                                        "gap/no_title_auroc",
                                        "gap_rollout/auroc",
@@ -102,7 +105,8 @@ static void every_promised_key_is_there_and_finite(void **state)
                                        "link/auroc",
                                        "ranker/auroc",
                                        "difference/return",
-                                       "difference/message_ratio"};
+                                       "difference/message_ratio",
+                                       "difference/success_answerable"};
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
         double value = number(report, keys[k]);
         if (strstr(keys[k], "auroc") && (value < 0 || value > 1))
@@ -178,6 +182,232 @@ static void leak_tests_find_nothing(void **state)
     json_t *many = evaluate("--checkpoint judges --episodes 6000 --seed 5");
     assert_true(fabs(number(many, "gap/count_only_auroc") - 0.5) < 0.05);
     json_decref(many);
+}
+
+/* ---- Scores, parts, curves ---- */
+
+static void scores_place_a_policy_between_round_robin_and_the_oracle(void **state)
+{
+    const double robin = number(report, "policies/round_robin/return"),
+                 oracle = number(report, "policies/oracle/return");
+    assert_true(number(report, "policies/round_robin/score") == 0);
+    assert_true(number(report, "policies/oracle/score") == 1);
+    assert_true(number(report, "policies/oracle/regret") == 0);
+    assert_true(fabs(number(report, "policies/never/regret") -
+                     (oracle - number(report, "policies/never/return"))) < 1e-3);
+    assert_true(fabs(number(report, "policies/learned/score") -
+                     (number(report, "policies/learned/return") - robin) / (oracle - robin)) <
+                1e-4);
+}
+
+static void parts_add_up_to_the_whole(void **state)
+{
+    static const char *const names_of_parts[] = {"by_agents", "by_stratum"};
+    const json_t *robin = json_object_get(json_object_get(report, "policies"), "round_robin");
+    for (int k = 0; k < 2; k++) {
+        double episodes = 0, sum = 0, messages = 0;
+        const char *name;
+        json_t *part;
+        json_object_foreach(json_object_get(robin, names_of_parts[k]), name, part)
+        {
+            episodes += number(part, "episodes");
+            sum += number(part, "episodes") * number(part, "return");
+            messages += number(part, "episodes") * number(part, "messages");
+        }
+        assert_int_equal(episodes, EPISODES);
+        assert_true(fabs(sum / EPISODES - number(robin, "return")) < 1e-3);
+        assert_true(fabs(messages / EPISODES - number(robin, "messages")) < 1e-3);
+    }
+    assert_int_equal(json_object_size(json_object_get(robin, "by_agents")), 9);
+    assert_true(number(robin, "by_stratum/closable/success_answerable") == 1);
+    assert_true(number(robin, "by_stratum/unanswerable/success") == 0);
+}
+
+static void curves_begin_without_a_message_and_end_where_the_policy_does(void **state)
+{
+    static const char *const curved[] = {"broadcast", "round_robin", "cosine_push+ranker",
+                                         "oracle"};
+    const json_t *policies = json_object_get(report, "policies");
+    const double never = number(policies, "never/success_answerable");
+    assert_true(fabs(number(policies, "never/success_message_area") - never) < 1e-6);
+    for (int k = 0; k < 4; k++) {
+        const json_t *policy = json_object_get(policies, curved[k]),
+                     *curve = json_object_get(policy, "success_message_curve");
+        const json_t *first = json_array_get(curve, 0),
+                     *last = json_array_get(curve, json_array_size(curve) - 1);
+        assert_true(json_number_value(json_array_get(first, 0)) == 0);
+        assert_true(fabs(json_number_value(json_array_get(first, 1)) - never) < 1e-5);
+        assert_true(fabs(json_number_value(json_array_get(last, 0)) - number(policy, "messages")) <
+                    1e-4);
+        double area = number(policy, "success_message_area");
+        assert_true(area >= never - 1e-6 && area <= 1);
+    }
+    assert_true(number(policies, "oracle/success_message_area") >
+                number(policies, "round_robin/success_message_area"));
+    assert_non_null(json_object_get(json_object_get(policies, "learned"), "success_message_area"));
+    assert_null(
+        json_object_get(json_object_get(policies, "random+ranker"), "success_message_area"));
+}
+
+static void calibration_bins_hold_every_prediction(void **state)
+{
+    const json_t *bins = json_object_get(json_object_get(report, "gap"), "calibration");
+    double count = 0, error = 0;
+    assert_int_equal(json_array_size(bins), 15);
+    for (size_t k = 0; k < 15; k++) {
+        const json_t *bin = json_array_get(bins, k);
+        const double n = number(bin, "count");
+        count += n;
+        if (!n) {
+            assert_true(json_is_null(json_object_get(bin, "observed")));
+            continue;
+        }
+        const double p = number(bin, "predicted");
+        assert_true(p >= (double)k / 15 - 1e-6 && p <= (double)(k + 1) / 15 + 1e-6);
+        error += n * fabs(p - number(bin, "observed"));
+    }
+    assert_int_equal(count, EPISODES);
+    assert_true(fabs(error / count - number(report, "gap/ece")) < 1e-4);
+}
+
+/* ---- Routing and stopping told apart ---- */
+
+static void mixed_policies_do_what_they_say(void **state)
+{
+    const json_t *a = json_object_get(report, "ablations");
+    const double learned = number(report, "policies/learned/messages");
+    /* As many messages as the learned policy: never more than it sent in the episode. */
+    assert_true(number(a, "round_robin_learned_count/messages") <= learned + 1e-6);
+    assert_true(number(a, "random_learned_count/messages") <= learned + 1e-6);
+    assert_true(number(a, "learned_fixed_stop/messages") <= learned + 1e-6);
+    static const char *const answering[] = {"round_robin_learned_count", "random_learned_count",
+                                            "learned_fixed_stop", "learned_auto_end"};
+    for (int k = 0; k < 4; k++)
+        assert_true(number(json_object_get(a, answering[k]), "abstain_recall") == 0);
+    /* An oracle's stop is right wherever anything on the way is. */
+    assert_true(number(a, "learned_auto_end/success_answerable") >=
+                number(a, "learned_fixed_stop/success_answerable"));
+    assert_true(number(a, "round_robin_learned_stop/messages") <=
+                number(report, "policies/round_robin/messages"));
+    assert_true(number(a, "round_robin_learned_stop/request_share") == 0);
+}
+
+/* ---- The sweep ---- */
+
+static syn_sweep_point point_of(double messages, double success, double value)
+{
+    syn_sweep_point p = {0};
+    p.validation = (syn_policy_summary){
+        .messages = messages, .success_answerable = success, .episode_return = value};
+    /* On the scored records everything is the other way round. */
+    p.test = (syn_policy_summary){
+        .messages = 10 - messages, .success_answerable = 1 - success, .episode_return = -value};
+    return p;
+}
+
+static void the_choice_is_the_cheapest_point_that_loses_little_on_validation(void **state)
+{
+    const syn_sweep_point p[] = {point_of(1, 0.90, 14), point_of(2, 0.975, 15),
+                                 point_of(3, 0.985, 13), point_of(5, 0.992, 12),
+                                 point_of(4, 0.982, 11)};
+    assert_int_equal(syn_sweep_choose(p, 5, 1, 0.02), 2);
+    assert_int_equal(syn_sweep_choose(p, 5, 1, 0.01), 3);
+    assert_int_equal(syn_sweep_choose(p, 5, 1, 0.001), 3); /* none: the least loss */
+    assert_int_equal(syn_sweep_choose(p, 5, 0.9, 0.01), 0);
+    assert_int_equal(syn_sweep_choose(p, 5, 1, NAN), 1);
+}
+
+enum { TARGETS = 3 };
+static const char *const targets[TARGETS] = {"within_2_points", "within_1_point", "best_return"};
+#define SWEEP "--checkpoint trained --episodes 60 --sweep --sweep-episodes 80 --seed 3 "
+
+/* The point of the JSON's own validation figures that must have been chosen. */
+static int chosen_by_hand(const json_t *sweep, const char *target)
+{
+    static syn_sweep_point p[64];
+    const json_t *points = json_object_get(sweep, "points"),
+                 *c = json_object_get(json_object_get(sweep, "chosen"), target);
+    const int n = (int)json_array_size(points);
+    const json_t *loss = json_object_get(c, "success_answerable_loss_max");
+    double reference = number(c, "validation/success_answerable") +
+                       number(c, "validation/success_answerable_loss");
+    assert_in_range(n, 12, 20);
+    for (int k = 0; k < n; k++) {
+        const json_t *v = json_object_get(json_array_get(points, (size_t)k), "validation");
+        p[k].validation =
+            (syn_policy_summary){.messages = number(v, "messages"),
+                                 .success_answerable = number(v, "success_answerable"),
+                                 .episode_return = number(v, "return")};
+    }
+    return syn_sweep_choose(p, n, reference,
+                            json_is_null(loss) ? (double)NAN : json_number_value(loss));
+}
+
+static void what_is_chosen_follows_from_validation_and_not_from_what_is_scored(void **state)
+{
+    json_t *a = evaluate(SWEEP "--choose-data training.h5"), *b;
+    int code = syncog("eval --data other.h5 --json --threads 1 " SWEEP "--choose-data training.h5");
+    assert_int_equal(code, 0);
+    b = json_loads(said, 0, NULL);
+    const json_t *x = json_object_get(a, "sweep"), *y = json_object_get(b, "sweep");
+    assert_true(number(x, "validation_records") >= 2 && number(x, "validation_records") < 40);
+    assert_int_equal(number(x, "validation_episodes"), 80);
+    for (int t = 0; t < TARGETS; t++) {
+        const json_t *c = json_object_get(json_object_get(x, "chosen"), targets[t]),
+                     *d = json_object_get(json_object_get(y, "chosen"), targets[t]);
+        const json_t *point =
+            json_array_get(json_object_get(x, "points"), (size_t)chosen_by_hand(x, targets[t]));
+        assert_true(number(c, "answer_bias") == number(point, "answer_bias"));
+        assert_true(number(c, "abstain_bias") == number(point, "abstain_bias"));
+        /* Other questions are scored: the same choice, the same validation, other figures. */
+        assert_true(json_equal(json_object_get(c, "validation"), json_object_get(d, "validation")));
+        assert_true(number(c, "answer_bias") == number(d, "answer_bias"));
+        assert_true(number(c, "abstain_bias") == number(d, "abstain_bias"));
+        assert_false(json_equal(json_object_get(c, "test"), json_object_get(d, "test")));
+        char path[64];
+        snprintf(path, sizeof path, "ablations/learned_%s/return", targets[t]);
+        assert_true(fabs(number(a, path) - number(c, "test/return")) < 1e-4);
+    }
+    assert_true(number(x, "gap_thresholds/learned_gap_stop/answer_below") ==
+                number(y, "gap_thresholds/learned_gap_stop/answer_below"));
+    json_decref(a);
+    json_decref(b);
+}
+
+/* A point of the sweep is the learned policy with these biases. */
+static void a_point_is_the_policy_with_these_biases(void **state)
+{
+    json_t *a = evaluate(SWEEP "--choose-data training.h5"),
+           *b = evaluate("--checkpoint trained --episodes 60 --seed 3 --stop-bias -1 "
+                         "--abstain-bias -4");
+    size_t k;
+    json_t *point;
+    int found = 0;
+    json_array_foreach(json_object_get(json_object_get(a, "sweep"), "points"), k, point)
+    {
+        if (number(point, "answer_bias") != -1 || number(point, "abstain_bias") != -4) continue;
+        found++;
+        assert_true(number(point, "test/return") == number(b, "policies/learned/return"));
+        assert_true(number(point, "test/messages") == number(b, "policies/learned/messages"));
+    }
+    assert_int_equal(found, 1);
+    json_decref(a);
+    json_decref(b);
+}
+
+static void no_record_chooses_for_itself(void **state)
+{
+    int code = syncog("eval --data test.h5 --json --threads 1 " SWEEP "--choose-data test.h5");
+    assert_one_sentence("eval --sweep", code, 1, "test.h5: holds 0 held-out training records");
+    code = syncog("eval --data test.h5 --json --threads 1 " SWEEP);
+    assert_one_sentence("eval --sweep", code, 2, "--choose-data");
+    code = syncog("eval --data test.h5 --threads 1 --checkpoint judges --episodes 10 --sweep "
+                  "--choose-data training.h5");
+    assert_one_sentence("eval --sweep", code, 1, "no trained policy");
+    json_t *j = evaluate(SWEEP "--folds 2 --fold 1"); /* the other fold's held-out records */
+    assert_true(number(j, "sweep/validation_records") >= 2);
+    assert_true(number(j, "records") + number(j, "sweep/validation_records") < 60);
+    json_decref(j);
 }
 
 /* ---- Raw lines ---- */
@@ -285,7 +515,7 @@ static void equal_seeds_print_equal_bytes(void **state)
 {
     static char first[SAID_MAX];
     size_t bytes[2];
-    json_decref(evaluate("--checkpoint trained --episodes 800 --seed 3 --raw again.jsonl"));
+    json_decref(evaluate("--checkpoint trained --episodes 400 --seed 3 --raw again.jsonl"));
     strcpy(first, said);
     char *a = file_read(path_of("raw.jsonl"), &bytes[0]),
          *b = file_read(path_of("again.jsonl"), &bytes[1]);
@@ -296,7 +526,7 @@ static void equal_seeds_print_equal_bytes(void **state)
     json_t *j = json_loads(first, 0, NULL);
     assert_true(json_equal(j, report));
     json_decref(j);
-    j = evaluate("--checkpoint trained --episodes 800 --seed 4");
+    j = evaluate("--checkpoint trained --episodes 400 --seed 4");
     assert_false(json_equal(j, report));
     json_decref(j);
 }
@@ -406,6 +636,15 @@ int main(void)
         cmocka_unit_test(the_oracle_is_above_all_and_never_says_nothing),
         cmocka_unit_test(intervals_hold_the_estimate),
         cmocka_unit_test(leak_tests_find_nothing),
+        cmocka_unit_test(scores_place_a_policy_between_round_robin_and_the_oracle),
+        cmocka_unit_test(parts_add_up_to_the_whole),
+        cmocka_unit_test(curves_begin_without_a_message_and_end_where_the_policy_does),
+        cmocka_unit_test(calibration_bins_hold_every_prediction),
+        cmocka_unit_test(mixed_policies_do_what_they_say),
+        cmocka_unit_test(the_choice_is_the_cheapest_point_that_loses_little_on_validation),
+        cmocka_unit_test(what_is_chosen_follows_from_validation_and_not_from_what_is_scored),
+        cmocka_unit_test(a_point_is_the_policy_with_these_biases),
+        cmocka_unit_test(no_record_chooses_for_itself),
         cmocka_unit_test(raw_lines_add_up_to_the_figures),
         cmocka_unit_test(equal_seeds_print_equal_bytes),
         cmocka_unit_test(without_a_policy_there_is_no_learned_one),

@@ -72,7 +72,9 @@ static void every_bit_comes_back(void **state)
     syn_model m, got;
     char *config = NULL, *provenance = NULL;
     model_make(&m);
-    assert_ok(syn_model_save(path_of("full"), &m, true, "{\"phase\":\"test\"}", "{\"records\":3}"));
+    const syn_save_facts facts = {.config_json = "{\"phase\":\"test\"}",
+                                  .provenance_json = "{\"records\":3}"};
+    assert_ok(syn_model_save(path_of("full"), &m, true, &facts, NULL));
     assert_ok(syn_model_load(&ctx, path_of("full"), &got, &config, &provenance));
     assert_string_equal(config, "{\"phase\":\"test\"}");
     assert_string_equal(provenance, "{\"records\":3}");
@@ -135,6 +137,33 @@ static void an_empty_model_comes_back_empty(void **state)
     assert_true(got.central);
     assert_null(got.perception.params.value);
     assert_null(got.control.params.value);
+    syn_model_free(&ctx, &got);
+    syn_model_free(&ctx, &m);
+}
+
+/* What a run goes on from travels with the model and is no part of it. */
+static void resume_state_comes_back_beside_the_model(void **state)
+{
+    syn_model m, got;
+    syn_checkpoint *cp = NULL;
+    uint64_t rng[2] = {7, UINT64_MAX}, rng_got[2] = {0};
+    syn_tensor item = {"resume.rng", 1, {2}, SYN_TENSOR_U64, rng};
+    const syn_tensors resume = {&item, 1};
+    assert_ok(syn_model_load(&ctx, path_of("deployed"), &m, NULL, NULL));
+    assert_ok(syn_model_save(path_of("run"), &m, false, NULL, &resume));
+    assert_ok(syn_checkpoint_open_version(path_of("run"), "latest", &cp));
+    assert_ok(syn_model_read(&ctx, cp, &got));
+    char *config = syn_model_config(cp);
+    assert_string_equal(config, "{}");
+    free(config);
+    item.data = rng_got;
+    assert_ok(syn_checkpoint_read(cp, &item));
+    assert_memory_equal(rng_got, rng, sizeof rng);
+    assert_same_perception(&got.perception, &m.perception);
+    syn_checkpoint_close(cp);
+    item.name = "rng";
+    assert_fails(syn_model_save(path_of("run"), &m, false, NULL, &resume), SYN_ERR_INVALID,
+                 "the name of tensor rng does not begin with resume.");
     syn_model_free(&ctx, &got);
     syn_model_free(&ctx, &m);
 }
@@ -218,8 +247,8 @@ static syn_tensor *copy_find(copy *c, const char *name)
 static void assert_refused(const copy *c, int count, const char *config, const char *words)
 {
     syn_model m;
-    assert_ok(syn_checkpoint_save(path_of("wrong"), c->tensor, count,
-                                  config ? config : syn_checkpoint_config(c->cp), NULL));
+    const syn_save_facts facts = {.config_json = config ? config : syn_checkpoint_config(c->cp)};
+    assert_ok(syn_checkpoint_save(path_of("wrong"), c->tensor, count, &facts, NULL));
     assert_fails(syn_model_load(&ctx, path_of("wrong"), &m, NULL, NULL), SYN_ERR_FORMAT, words);
     if (!strstr(syn_error_text(), "wrong") || strchr(syn_error_text(), '\n')) {
         fail_msg("not one sentence that names the folder: %s", syn_error_text());
@@ -280,7 +309,7 @@ static void damage_is_one_sentence(void **state)
     assert_ok(syn_model_init(&ctx, &m, 1));
     assert_ok(syn_model_save(path_of("cut"), &m, false, NULL, NULL));
     syn_model_free(&ctx, &m);
-    assert_int_equal(truncate(path_of("cut/weights-1.h5"), 1000), 0);
+    assert_int_equal(truncate(path_of("cut/versions/000001/weights.h5"), 1000), 0);
     assert_fails(syn_model_load(&ctx, path_of("cut"), &m, NULL, NULL), SYN_ERR_FORMAT, "cut");
     assert_null(m.idf);
 }
@@ -292,6 +321,7 @@ int main(void)
         cmocka_unit_test(saving_what_was_loaded_gives_the_same_content),
         cmocka_unit_test(a_model_without_parts_or_moments_is_small),
         cmocka_unit_test(an_empty_model_comes_back_empty),
+        cmocka_unit_test(resume_state_comes_back_beside_the_model),
         cmocka_unit_test(two_checkpoints_can_be_open_at_once),
         cmocka_unit_test(weights_that_are_not_finite_do_not_replace_those_that_are),
         cmocka_unit_test(other_shapes_and_names_are_one_sentence),

@@ -38,6 +38,7 @@ static void assert_same(const syn_dataset *a, const syn_dataset *b)
         assert_true(r->piece_first == s->piece_first && r->piece_count == s->piece_count);
         assert_true(r->gold_count == s->gold_count && r->answerable == s->answerable);
         assert_true(r->type == s->type && r->hops == s->hops && r->source == s->source);
+        assert_int_equal(r->context_key, s->context_key);
     }
     for (int64_t i = 0; i < a->piece_count; i++) {
         const syn_piece *p = &a->pieces[i], *q = &b->pieces[i];
@@ -45,6 +46,7 @@ static void assert_same(const syn_dataset *a, const syn_dataset *b)
         assert_true(p->title_count == q->title_count && p->body_count == q->body_count);
         assert_true(p->title_key == q->title_key && p->gold == q->gold);
         assert_true(p->claim == q->claim && p->claim_correct == q->claim_correct);
+        assert_int_equal(p->group, q->group);
     }
     for (int i = 0; i < a->source_count; i++)
         assert_memory_equal(&a->sources[i], &b->sources[i], sizeof a->sources[i]);
@@ -131,6 +133,26 @@ static void other_files_are_not_taken_for_a_cache(void **state)
     snprintf(zeros, sizeof zeros, "%s 99\n", SYN_CACHE_FORMAT);
     assert_fails(syn_dataset_load(&ds, file_write("future.h5", zeros, sizeof zeros)),
                  SYN_ERR_FORMAT, "version 99");
+    snprintf(zeros, sizeof zeros, "%s 1\n", SYN_CACHE_FORMAT);
+    assert_fails(syn_dataset_load(&ds, file_write("past.h5", zeros, sizeof zeros)), SYN_ERR_FORMAT,
+                 "version 1, this program reads version 2: prepare it again");
+}
+
+static void contexts_and_groups_come_back(void **state)
+{
+    syn_dataset ds = {0}, cached = {0};
+    syn_cache_writer *w;
+    assert_ok(syn_dataset_load(&ds, cache_make("groups.h5", "r", 5)));
+    for (int64_t i = 0; i < ds.record_count; i++)
+        ds.records[i].context_key = 1ull << 63 | (uint64_t)i / 2;
+    for (int64_t i = 0; i < ds.piece_count; i++) ds.pieces[i].group = (uint8_t)(i % 9);
+    assert_ok(syn_cache_create(&w, path_of("groups-out.h5")));
+    assert_ok(syn_cache_append(w, &ds));
+    assert_ok(syn_cache_commit(w, ds.sources, ds.source_count));
+    assert_ok(syn_dataset_load(&cached, path_of("groups-out.h5")));
+    assert_same(&ds, &cached);
+    syn_dataset_free(&ds);
+    syn_dataset_free(&cached);
 }
 
 static void every_flipped_bit_and_every_cut_is_refused(void **state)
@@ -217,6 +239,7 @@ static void counts_that_lie_are_refused(void **state)
         {"/piece/body_count", 59, 1, "do not add up"},
         {"/piece/gold", 4, 2, "contradict"},
         {"/piece/claim", 0, 1, "contradict"},
+        {"/piece/group", 4, 9, "piece 4 is of group 9"},
         {"/piece/claim_correct", 5, 1, "contradict"},
         {"/id", 2, 'x', "record 5 has no id"}, /* one NUL less */
         {"/id", 0, 0, "has no id"},
@@ -456,6 +479,7 @@ int main(void)
         cmocka_unit_test(several_inputs_become_one_cache_with_their_sources),
         cmocka_unit_test(a_batch_with_gaps_is_refused),
         cmocka_unit_test(other_files_are_not_taken_for_a_cache),
+        cmocka_unit_test(contexts_and_groups_come_back),
         cmocka_unit_test(every_flipped_bit_and_every_cut_is_refused),
         cmocka_unit_test(counts_that_lie_are_refused),
         cmocka_unit_test(a_record_without_gold_or_distractor_is_refused),

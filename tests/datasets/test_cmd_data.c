@@ -55,6 +55,7 @@ static void info_describes_a_cache_in_text_and_json(void **state)
     assert_int_equal(run(output, sizeof output, "data info %s", path_of("info.h5")), 0);
     assert_non_null(strstr(output, "records       12"));
     assert_non_null(strstr(output, "licence CC0"));
+    assert_non_null(strstr(output, "a record    10.00 pieces, 2.00 supporting\n"));
     assert_int_equal(run(output, sizeof output, "data info %s --json", path_of("info.h5")), 0);
     json_t *info = json_loads(output, 0, &error);
     assert_non_null(info);
@@ -64,7 +65,41 @@ static void info_describes_a_cache_in_text_and_json(void **state)
     const json_t *source = json_array_get(json_object_get(info, "sources"), 0);
     assert_string_equal(json_string_value(json_object_get(source, "name")), "2wikimultihopqa");
     assert_int_equal(json_string_length(json_object_get(source, "sha256")), 64);
+    assert_int_equal(json_integer_value(json_object_get(source, "pieces")), 120);
+    assert_int_equal(json_integer_value(json_object_get(source, "gold")), 24);
+    assert_int_equal(json_integer_value(json_object_get(source, "grouped")), 0);
     json_decref(info);
+}
+
+/* Every format that can be given is described, and no other. */
+static void help_names_every_format_on_a_line_of_its_own(void **state)
+{
+    char formats[] = SYN_PREPARE_FORMATS, line[64];
+    assert_int_equal(run(output, sizeof output, "data prepare --help"), 0);
+    assert_non_null(strstr(output, SYN_PREPARE_FORMATS));
+    for (char *word = strtok(formats, "|"); word; word = strtok(NULL, "|")) {
+        snprintf(line, sizeof line, "\n  %s ", word);
+        assert_non_null(strstr(output, line));
+        syn_prepare_report report; /* and it is one */
+        assert_int_equal(prepare_one(word, path_of("absent"), path_of("x.h5"), &report),
+                         SYN_ERR_IO);
+    }
+    assert_int_equal(run(output, sizeof output, "data prepare --format mmlu --input a --out b"), 2);
+}
+
+static void the_wrong_format_for_a_file_is_named_with_its_place(void **state)
+{
+    const char *input = records_write("in.json", "r", 2);
+    assert_int_equal(run(output, sizeof output,
+                         "data prepare --format multiwoz --input %s --out %s", input,
+                         path_of("wrong.h5")),
+                     1);
+    assert_int_equal(lines(output), 1);
+    assert_non_null(strstr(output, "in.json: line 1, column 1: an object of records by name"));
+    assert_int_equal(run(output, sizeof output, "data prepare --format sgd --input %s --out %s",
+                         input, path_of("wrong.h5")),
+                     1);
+    assert_non_null(strstr(output, "(record 1): the record has no \"dialogue_id\""));
 }
 
 static void bad_input_is_one_sentence_and_exit_code_1(void **state)
@@ -109,6 +144,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prepare_says_what_it_wrote_and_skipped),
         cmocka_unit_test(info_describes_a_cache_in_text_and_json),
+        cmocka_unit_test(help_names_every_format_on_a_line_of_its_own),
+        cmocka_unit_test(the_wrong_format_for_a_file_is_named_with_its_place),
         cmocka_unit_test(bad_input_is_one_sentence_and_exit_code_1),
         cmocka_unit_test(wrong_usage_is_exit_code_2),
         cmocka_unit_test(help_is_exit_code_0),

@@ -45,6 +45,74 @@ static void a_list_and_lines_give_the_same_records(void **state)
     assert_records("\r\n\t[{\"a\":\"]},{[ \\\" \\\\\"},{}]", 2);
 }
 
+/* Reads a file of this layout: the records' names and texts, joined by blanks. */
+static syn_status join(const char *path, syn_json_layout layout, char *all, size_t max)
+{
+    syn_slice record = {"", 0};
+    syn_status st = syn_json_stream_open(&stream, path);
+    stream.layout = layout;
+    *all = '\0';
+    while (st == SYN_OK && record.bytes) {
+        st = syn_json_stream_next(&stream, &record);
+        if (st == SYN_OK && record.bytes)
+            snprintf(all + strlen(all), max - strlen(all), "%s%s%.*s ",
+                     layout == SYN_JSON_MEMBERS ? stream.name : "",
+                     layout == SYN_JSON_MEMBERS ? "=" : "", (int)record.count, record.bytes);
+    }
+    syn_json_stream_close(&stream);
+    return st;
+}
+
+static void assert_joined(syn_json_layout layout, const char *text, const char *expected)
+{
+    char all[256];
+    assert_ok(join(text_write("good.json", text), layout, all, sizeof all));
+    assert_string_equal(all, expected);
+}
+
+static void assert_layout_damaged(syn_json_layout layout, const char *text, const char *words)
+{
+    char all[256];
+    assert_fails(join(text_write("bad.json", text), layout, all, sizeof all), SYN_ERR_FORMAT,
+                 words);
+    assert_non_null(strstr(syn_error_text(), "bad.json"));
+}
+
+static void the_members_of_an_object_are_records_with_names(void **state)
+{
+    assert_joined(SYN_JSON_MEMBERS, "{}", "");
+    assert_joined(SYN_JSON_MEMBERS, " { \"a\" : {\"x\":[1]} , \"b\\u0041\\\"\":{} }\n",
+                  "a={\"x\":[1]} bA\"={} ");
+    assert_layout_damaged(SYN_JSON_MEMBERS, "[{}]", "an object of records by name");
+    assert_layout_damaged(SYN_JSON_MEMBERS, "{\"a\":{}", "ends inside the object, behind record 1");
+    assert_layout_damaged(SYN_JSON_MEMBERS, "{\"a\":{},",
+                          "ends inside the object, behind record 1");
+    assert_layout_damaged(SYN_JSON_MEMBERS, "{\"a\":{},}", "a key in quotes");
+    assert_layout_damaged(SYN_JSON_MEMBERS, "{\"a\":{} \"b\":{}}", "',' or '}' is expected");
+    assert_layout_damaged(SYN_JSON_MEMBERS, "{\"a\":{}} {}", "text behind the end of the object");
+    assert_layout_damaged(SYN_JSON_MEMBERS, "{\"a\":[]}", "must be an object");
+    assert_layout_damaged(SYN_JSON_MEMBERS, "{\"a\\q\":{}}", "line 1, column 2");
+}
+
+static void the_list_data_of_an_object_has_the_records(void **state)
+{
+    assert_joined(SYN_JSON_DATA, "{\"data\":[]}", "");
+    assert_joined(SYN_JSON_DATA,
+                  "{\"v\":\"[{\",\"n\":-1.5e3,\"data\":[{\"a\":1}, {}],\"w\":[{}],\"z\":null}",
+                  "{\"a\":1} {} ");
+    assert_layout_damaged(SYN_JSON_DATA, "[{}]", "an object with the list \"data\"");
+    assert_layout_damaged(SYN_JSON_DATA, "{}", "has no list \"data\"");
+    assert_layout_damaged(SYN_JSON_DATA, "{\"v\":1}", "has no list \"data\"");
+    assert_layout_damaged(SYN_JSON_DATA, "{\"data\":{}}", "\"data\" is not a list");
+    assert_layout_damaged(SYN_JSON_DATA, "{\"data\":[{}]", "behind record 1: is the file cut off?");
+    assert_layout_damaged(SYN_JSON_DATA, "{\"data\":[{}", "ends inside the list, behind record 1");
+    assert_layout_damaged(SYN_JSON_DATA, "{\"v\":", "is the file cut off?");
+    assert_layout_damaged(SYN_JSON_DATA, "{\"v\":12", "is the file cut off?");
+    assert_layout_damaged(SYN_JSON_DATA, "{\"v\":}", "a value is expected");
+    assert_layout_damaged(SYN_JSON_DATA, "{\"v\":1 \"data\":[]}", "',' or '}' is expected");
+    assert_layout_damaged(SYN_JSON_DATA, "{\"data\":[]} 1", "text behind the end of the object");
+}
+
 static void the_bytes_of_a_record_are_handed_out(void **state)
 {
     syn_slice record;
@@ -171,6 +239,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_and_lines_give_the_same_records),
+        cmocka_unit_test(the_members_of_an_object_are_records_with_names),
+        cmocka_unit_test(the_list_data_of_an_object_has_the_records),
         cmocka_unit_test(the_bytes_of_a_record_are_handed_out),
         cmocka_unit_test(damage_is_named_with_its_place),
         cmocka_unit_test(a_nul_byte_is_no_json),

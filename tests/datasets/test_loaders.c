@@ -142,7 +142,7 @@ static void too_many_gold_pieces_are_left_out(void **state)
     }
     strcat(context, "]");
     strcat(facts, "]");
-    assert_skipped(hotpot_record(facts, context, ""), "more supporting paragraphs");
+    assert_skipped(hotpot_record(facts, context, ""), "more supporting pieces");
 }
 
 static void claims_and_other_generated_keys_are_read(void **state)
@@ -250,7 +250,7 @@ static void caps_are_checked(void **state)
     for (int k = 0; k < 1025; k++)
         n += (size_t)snprintf(text + n, max - n, "%s[\"\",[]]", k ? "," : "");
     snprintf(text + n, max - n, "]}]");
-    assert_fails(load_text("hotpotqa", text, &ds), SYN_ERR_FORMAT, "more than 1024 paragraphs");
+    assert_fails(load_text("hotpotqa", text, &ds), SYN_ERR_FORMAT, "more than 1024 pieces");
     n = (size_t)snprintf(text, max, "[{\"context\":[[\"\",[\"\"");
     for (int k = 0; k < 65536; k++) n += (size_t)snprintf(text + n, max - n, ",\"\"");
     snprintf(text + n, max - n, "]]]}]");

@@ -116,6 +116,26 @@ static void the_perception_network_matches_central_differences(void **state)
     perception_free(t);
 }
 
+/* The ablation: the linear layer's mean in the place of BiLSTM and attention, which then have no
+ * part in it. */
+static void the_mean_in_place_of_the_ckm_matches_central_differences(void **state)
+{
+    perception_case *t = perception_create(true);
+    const syn_params *params = &t->p.params;
+    t->p.without = SYN_WITHOUT_CKM;
+    perception_backward(t);
+    for (int i = SYN_P_IN_W; i < params->count; i++) {
+        const syn_param *item = &params->item[i];
+        const bool apart = i >= SYN_P_WF && i <= SYN_P_ATT_V;
+        assert_true((dot_product(item->count, syn_grad(params, i), syn_grad(params, i)) > 0) !=
+                    apart);
+        if (apart) continue;
+        gradcheck_assert(item->name, perception_loss, t, syn_value(params, i), syn_grad(params, i),
+                         item->count, SAMPLES);
+    }
+    perception_free(t);
+}
+
 /* The loss depends on dropout: without it the same gradients would be wrong. */
 static void dropout_takes_part_in_the_perception_gradient(void **state)
 {
@@ -247,7 +267,7 @@ static void control_backward(control_case *t, bool of_ppo)
     control_forward(t, &cache);
     if (of_ppo) ppo(t, t->dlogit, t->dvalue);
     assert_ok(syn_control_backward(&t->ctx, &t->c, T, E, &t->x, t->h0, t->c0, cache, t->dlogit,
-                                   t->dvalue));
+                                   t->dvalue, NULL));
     syn_scratch_pop(&t->ctx, mark);
 }
 
@@ -300,6 +320,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_perception_network_matches_central_differences),
+        cmocka_unit_test(the_mean_in_place_of_the_ckm_matches_central_differences),
         cmocka_unit_test(dropout_takes_part_in_the_perception_gradient),
         cmocka_unit_test(the_control_network_matches_central_differences),
         cmocka_unit_test(the_control_network_matches_under_the_ppo_loss),

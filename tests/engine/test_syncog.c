@@ -32,7 +32,8 @@ static void trainer_start(trainer *t, syn_goal goal, int read_limit, uint64_t ep
         text[r].claim = pieces[r].claim;
     }
     assert_ok(syn_tasks_alloc(t->ctx, &t->tasks, 1));
-    t->tasks.info[0] = (syn_task_info){1u << 0 | 1u << 1, PIECES, 1u << 7};
+    t->tasks.info[0] =
+        (syn_task_info){.gold = 1u << 0 | 1u << 1, .pieces = PIECES, .claims = 1u << 7};
     assert_ok(syn_task_build(t->model->idf, t->model->table, q, n, text, ROWS, true, t->tasks.quest,
                              t->tasks.pair, t->tasks.e, t->tasks.q));
     t->cfg = (syn_env_config)SYN_ENV_CONFIG_DEFAULT;

@@ -12,7 +12,7 @@ static syn_rng test_rng(uint64_t stream)
 /* `gold` supporting rows somewhere among `pieces`. */
 static syn_task_info task_make(syn_rng *rng, int pieces, int gold)
 {
-    syn_task_info info = {0, pieces, syn_rng_u32(rng)};
+    syn_task_info info = {.pieces = pieces, .claims = syn_rng_u32(rng)};
     while (syn_popcount(info.gold) < gold) info.gold |= 1u << syn_rng_below(rng, (uint32_t)pieces);
     return info;
 }
@@ -372,6 +372,168 @@ static void foreign_pieces_go_to_anybody(void **state)
     assert_true(near_share(foreign[1], foreign[0] + foreign[1], share));
 }
 
+/* The draws of tasks without groups are part of what makes a run reproducible. */
+static void openings_without_groups_are_the_ones_they_always_were(void **state)
+{
+    uint64_t sum = 0xcbf29ce484222325ull;
+    syn_rng rng = test_rng(77);
+    for (int n = 0; n < 4000; n++) {
+        syn_env_config cfg = SYN_ENV_CONFIG_DEFAULT;
+        int pieces = 2 + (int)syn_rng_below(&rng, 27);
+        syn_task_info info = {.pieces = pieces, .claims = syn_rng_u32(&rng)};
+        int gold = 1 + (int)syn_rng_below(&rng, (uint32_t)(pieces > 5 ? 4 : pieces - 1));
+        while (syn_popcount(info.gold) < gold)
+            info.gold |= 1u << syn_rng_below(&rng, (uint32_t)pieces);
+        cfg.goal = n % 3 == 0 ? SYN_GOAL_CONSENSUS : SYN_GOAL_ASKER;
+        cfg.read_limit = n % 5 == 0 ? 2 : 0;
+        syn_env e;
+        syn_env_reset(&e, &cfg, 0, &info, 21, (uint64_t)n);
+        uint32_t words[4 + 2 * SYN_AGENTS_MAX + SYN_ROWS_MAX] = {
+            (uint32_t)e.agents, (uint32_t)e.stratum, e.present, e.gold};
+        int at = 4;
+        for (int i = 0; i < SYN_AGENTS_MAX; i++) {
+            words[at++] = e.own[i];
+            words[at++] = e.memory[i];
+        }
+        for (int i = 0; i < e.agents; i++)
+            for (int t = 0; t < e.count[i]; t++) words[at++] = e.item[i][t];
+        for (size_t w = 0; w < sizeof words / sizeof *words; w++)
+            sum = (sum ^ words[w]) * 0x100000001b3ull;
+    }
+    assert_int_equal(sum, 0xb556e750ac9962af);
+}
+
+/* ---- Groups ---- */
+
+/* Rows cut into `groups` groups of random sizes, the last `single` rows in none; gold within one or
+ * two groups. */
+static syn_task_info grouped_make(syn_rng *rng, int pieces, int groups, int single)
+{
+    syn_task_info info = {.pieces = pieces};
+    const int rows = pieces - single;
+    for (int p = 0; p < rows; p++)
+        info.group[p < groups ? p : (int)syn_rng_below(rng, (uint32_t)groups)] |= 1u << p;
+    const uint32_t one = info.group[syn_rng_below(rng, (uint32_t)groups)];
+    info.gold = one & (syn_rng_u32(rng) | 1u << syn_lowest(one));
+    if (syn_rng_below(rng, 4) == 0) info.gold |= 1u << syn_rng_below(rng, (uint32_t)rows);
+    if (syn_popcount(info.gold) == pieces) info.gold &= info.gold - 1;
+    return info;
+}
+
+/* What the removed rows have given place to, by the rows that are absent and foreign: a group keeps
+ * its size, so every agent holds all or nothing of what is left of it. */
+static void groups_check(const syn_env *e, const syn_task_info *info)
+{
+    const uint32_t own = (uint32_t)((1ull << info->pieces) - 1);
+    for (int g = 0; g < SYN_GROUPS_MAX; g++) {
+        const uint32_t rows = info->group[g] & e->present;
+        int owner = -1;
+        for (int i = 0; i < e->agents && rows; i++)
+            if (e->own[i] & rows) {
+                assert_int_equal(e->own[i] & rows, rows);
+                assert_int_equal(owner, -1);
+                owner = i;
+            }
+        /* Who holds the rest of a group holds what stands in for its absent rows, too. */
+        const int absent = syn_popcount(info->group[g] & ~e->present);
+        if (owner >= 0 && absent) assert_true(syn_popcount(e->own[owner] & ~own) >= 1);
+    }
+}
+
+static void groups_are_dealt_whole_in_every_stratum(void **state)
+{
+    syn_rng rng = test_rng(21);
+    int strata[3] = {0};
+    for (int n = 0; n < 30000; n++) {
+        syn_env_config cfg = SYN_ENV_CONFIG_DEFAULT;
+        const int groups = 2 + (int)syn_rng_below(&rng, 6);
+        const int single = n % 3 == 0 ? (int)syn_rng_below(&rng, 5) : 0;
+        const int pieces =
+            groups + single + (int)syn_rng_below(&rng, (uint32_t)(29 - groups - single));
+        syn_task_info info = grouped_make(&rng, pieces, groups, single);
+        cfg.goal = n % 7 == 0 ? SYN_GOAL_CONSENSUS : SYN_GOAL_ASKER;
+        cfg.read_limit = n % 5 == 0 ? 2 : 0;
+        syn_env e, again;
+        syn_env_reset(&e, &cfg, 0, &info, 31, (uint64_t)n);
+        syn_env_reset(&again, &cfg, 0, &info, 31, (uint64_t)n);
+        assert_memory_equal(&e, &again, sizeof e);
+        groups_check(&e, &info);
+        uint32_t team = 0;
+        for (int i = 0; i < e.agents; i++) {
+            assert_int_equal(team & e.own[i], 0);
+            team |= e.own[i];
+        }
+        assert_int_equal(team, e.present);
+        assert_int_equal(syn_popcount(e.present), pieces);
+        if (cfg.goal != SYN_GOAL_ASKER) continue;
+        strata[e.stratum]++;
+        assert_int_equal((info.gold & ~e.own[0]) == 0, e.stratum == 0);
+        assert_int_equal((info.gold & ~team) == 0, e.stratum != 2);
+    }
+    assert_true(strata[0] && strata[1] && strata[2]);
+}
+
+static void a_task_that_is_one_group_is_dealt_too(void **state)
+{
+    syn_task_info info = {.gold = 3, .pieces = 6, .group = {63}};
+    for (int n = 0; n < 300; n++) {
+        syn_env_config cfg = SYN_ENV_CONFIG_DEFAULT;
+        syn_env e;
+        syn_env_reset(&e, &cfg, 0, &info, 32, (uint64_t)n);
+        assert_int_equal((e.gold & ~e.own[0]) == 0, e.stratum == 0);
+    }
+}
+
+/* How far the distributions of the asker's count with and without a gap are apart (total
+ * variation), for a task of these groups. */
+static double grouped_count_distance(const uint32_t *group, int groups, int pieces, uint32_t gold)
+{
+    syn_task_info info = {.gold = gold, .pieces = pieces};
+    int count[2][SYN_ROWS_MAX + 1] = {{0}}, all[2] = {0};
+    double distance = 0;
+    memcpy(info.group, group, sizeof *group * (size_t)groups);
+    for (int n = 0; n < 20000; n++) {
+        syn_env_config cfg = SYN_ENV_CONFIG_DEFAULT;
+        syn_env e;
+        syn_env_reset(&e, &cfg, 0, &info, 33, (uint64_t)n);
+        assert_true(e.count[0] > 0);
+        const int gap = (e.gold & ~e.memory[0]) != 0;
+        count[gap][e.count[0]]++;
+        all[gap]++;
+    }
+    for (int c = 0; c <= SYN_ROWS_MAX; c++)
+        distance += fabs((double)count[0][c] / all[0] - (double)count[1][c] / all[1]) / 2;
+    return distance;
+}
+
+/* Groups of equal size leave no trace in the counts; nor do unequal ones that add up alike. */
+static void the_number_of_pieces_tells_nothing_where_groups_can_be_matched(void **state)
+{
+    const uint32_t equal[] = {0x7, 0x38, 0x1c0, 0xe00}, sums[] = {0x0f, 0x30, 0xc0, 0xf00},
+                   two[] = {0x1f, 0x3e0};
+    const double distance[] = {
+        grouped_count_distance(equal, 4, 12, 0x3), grouped_count_distance(equal, 4, 12, 0x9),
+        grouped_count_distance(sums, 4, 12, 0x3), grouped_count_distance(two, 2, 10, 0x1f)};
+    for (int k = 0; k < 4; k++) /* the third: as near as some draws come */
+        if (distance[k] > (k == 2 ? 0.15 : 0.05))
+            fail_msg("task %d: total variation %.3f", k, distance[k]);
+}
+
+/* Whether the asker holds the domain says nothing about whether its question can be answered. */
+static void who_holds_the_gold_group_does_not_tell_unanswerable_episodes(void **state)
+{
+    const syn_task_info info = {.gold = 0x7, .pieces = 10, .group = {0x1f, 0x3e0}};
+    int held[2][2] = {{0}};
+    for (int n = 0; n < 20000; n++) {
+        syn_env_config cfg = SYN_ENV_CONFIG_DEFAULT;
+        syn_env e;
+        syn_env_reset(&e, &cfg, 0, &info, 34, (uint64_t)n);
+        held[e.stratum == 2][(e.own[0] & info.group[0]) != 0]++;
+    }
+    double share = (double)held[0][1] / (held[0][0] + held[0][1]);
+    assert_true(near_share(held[1][1], held[1][0] + held[1][1], share));
+}
+
 /* ---- Batches ---- */
 
 typedef struct batch {
@@ -503,6 +665,11 @@ int main(void)
         cmocka_unit_test(the_number_of_pieces_tells_nothing_about_the_gap),
         cmocka_unit_test(the_place_in_memory_tells_nothing_about_gold),
         cmocka_unit_test(foreign_pieces_go_to_anybody),
+        cmocka_unit_test(openings_without_groups_are_the_ones_they_always_were),
+        cmocka_unit_test(groups_are_dealt_whole_in_every_stratum),
+        cmocka_unit_test(a_task_that_is_one_group_is_dealt_too),
+        cmocka_unit_test(the_number_of_pieces_tells_nothing_where_groups_can_be_matched),
+        cmocka_unit_test(who_holds_the_gold_group_does_not_tell_unanswerable_episodes),
         cmocka_unit_test(a_batch_starts_the_next_episode_in_place_and_counts_the_last),
         cmocka_unit_test(episodes_come_from_the_listed_records_with_their_share_untitled),
         cmocka_unit_test(teams_and_sources_that_cannot_be_are_refused),

@@ -6,6 +6,7 @@
 
 #include "tests/datasets/helpers.h"
 
+#include <jansson.h>
 #include <sys/wait.h>
 
 #include "checkpoints/model_file.h"
@@ -122,6 +123,38 @@ static inline double largest_difference(const char *a, const char *b, const char
     syn_checkpoint_close(x);
     syn_checkpoint_close(y);
     return largest;
+}
+
+static inline char *metrics_of(const char *run)
+{
+    char name[48];
+    size_t bytes;
+    snprintf(name, sizeof name, "%.30s/metrics.jsonl", run);
+    return file_read(path_of(name), &bytes);
+}
+
+/* The metrics of runs folder/A and folder/B are equal but for the times. Returns the lines. */
+static inline int assert_same_metrics(const char *a, const char *b)
+{
+    static const char *const timed[] = {"seconds", "env_steps_per_s"};
+    char *text[2] = {metrics_of(a), metrics_of(b)}, *at[2] = {text[0], text[1]}, *line;
+    int lines = 0;
+    while ((line = strsep(&at[0], "\n")) && *line) {
+        char *other = strsep(&at[1], "\n");
+        json_t *x = json_loads(line, 0, NULL), *y = json_loads(other ? other : "", 0, NULL);
+        for (int k = 0; k < 2; k++) {
+            json_object_del(x, timed[k]);
+            json_object_del(y, timed[k]);
+        }
+        if (!json_equal(x, y)) fail_msg("%s, line %d: %s\n%s: %s", a, lines + 1, line, b, other);
+        json_decref(x);
+        json_decref(y);
+        lines++;
+    }
+    assert_true(!at[1] || !*at[1]);
+    free(text[0]);
+    free(text[1]);
+    return lines;
 }
 
 /* Networks as they are initialised, with the idf of the cache, saved as folder/NAME. */

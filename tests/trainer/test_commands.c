@@ -34,7 +34,7 @@ static int set_up(void **state)
     untrained_write("trained", "good.h5", true, true);
     untrained_write("bare", "good.h5", false, false);
     untrained_write("damaged", "two.h5", true, false);
-    return truncate(path_of("damaged/weights-1.h5"), 1000);
+    return truncate(path_of("damaged/versions/000001/weights.h5"), 1000);
 }
 
 /* Nothing called `out` stands in the folder, and no temporary file. */
@@ -88,7 +88,8 @@ static void wrong_data_is_one_sentence(void **state)
                           "good.h5.json: is not a data set made by `syncog data prepare`");
     assert_refused_by_all("--data empty.json", 1, "empty.json: is not a data set");
     assert_refused_by_all("--data file", 1, "file: is not a data set");
-    assert_refused_by_all("--data init/weights-1.h5", 1, "init/weights-1.h5: is not a data set");
+    assert_refused_by_all("--data init/versions/000001/weights.h5", 1,
+                          "init/versions/000001/weights.h5: is not a data set");
     assert_refused_by_all("--data cut.h5", 1, "cut.h5: is damaged or cut off");
     assert_refused_by_all("--data .", 1, "is a folder, not a file");
     assert_refused_by_all("--data good.h5 --data nowhere.h5", 1, "nowhere.h5: cannot be opened");
@@ -121,7 +122,7 @@ static void wrong_use_of_pretrain_is_one_sentence(void **state)
          "bare: holds no ckm"},
         {"pretrain --data good.h5 --out out --init nowhere " PRETRAIN, 1, "nowhere: No such file"},
         {"pretrain --data good.h5 --out out --init damaged " PRETRAIN, 1,
-         "damaged/weights-1.h5: damaged: 1000 bytes"},
+         "damaged/versions/000001/weights.h5: damaged: 1000 bytes"},
         {"pretrain --data good.h5 --out out " PRETRAIN " --cross-fit 1", 2, "--cross-fit is 1"},
         {"pretrain --data good.h5 --out out --cross-fit 9", 2, "--cross-fit: 9 is out of range"},
         {"pretrain --data good.h5 --out out --ranker-steps 0", 2,
@@ -142,17 +143,17 @@ static void wrong_use_of_train_is_one_sentence(void **state)
         {"train --data good.h5 --init . --out out " TRAIN, 1, "no checkpoint in this folder"},
         {"train --data good.h5 --init file --out out " TRAIN, 1, "file: Not a directory"},
         {"train --data good.h5 --init damaged --out out " TRAIN, 1,
-         "damaged/weights-1.h5: damaged: 1000 bytes"},
+         "damaged/versions/000001/weights.h5: damaged: 1000 bytes"},
         {"train --data good.h5 --init bare --out out " TRAIN, 1,
          "bare: holds no ckm and gap detector"},
-        {"train --data good.h5 --out out --resume " TRAIN, 1, "out/latest: No such file"},
+        {"train --data good.h5 --out out --resume " TRAIN, 1, "out: No such file"},
         {"train --data good.h5 --init init --out out --num-agents-range 5", 2,
          "it is A-B with 2 <= A <= B <= 10"},
         {"train --data good.h5 --init init --out out --num-agents-range 4-3", 2,
          "it is A-B with 2 <= A <= B <= 10"},
         {"train --data good.h5 --init init --out out --num-agents-range 2-11", 2, "it is A-B with"},
         {"train --data good.h5 --init init --out out --batch-size 64 --mini-batch-size 128", 2,
-         "1 to 256 shards"},
+         "1 to 256 minibatches"},
         {"train --data good.h5 --init init --out out --gamma 2", 2, "--gamma: 2 is out of range"},
     };
     ASSERT_ALL_REFUSED(list);
@@ -162,10 +163,11 @@ static void wrong_use_of_eval_is_one_sentence(void **state)
 {
     static const wrong list[] = {
         {"eval --data good.h5", 2, "--checkpoint is missing: give a folder"},
-        {"eval --data good.h5 --checkpoint init --goal win", 2, "'win' is not one of asker|consensus"},
+        {"eval --data good.h5 --checkpoint init --goal win", 2,
+         "'win' is not one of asker|consensus"},
         {"eval --data good.h5 --checkpoint nowhere", 1, "nowhere: No such file"},
         {"eval --data good.h5 --checkpoint damaged", 1,
-         "damaged/weights-1.h5: damaged: 1000 bytes"},
+         "damaged/versions/000001/weights.h5: damaged: 1000 bytes"},
         {"eval --data good.h5 --checkpoint bare", 1, "bare: holds no trained networks"},
         {"eval --data good.h5 --checkpoint init --episodes 0", 2, "--episodes: 0 is out of range"},
         {"eval --data good.h5 --folds 1000 --fold 3 --checkpoint init", 1,
@@ -173,7 +175,8 @@ static void wrong_use_of_eval_is_one_sentence(void **state)
         {"eval --data good.h5 --checkpoint init --raw file/out " EVAL, 1,
          "file/out: cannot be written: Not a directory"},
         {"eval --data good.h5 --checkpoint init --raw . " EVAL, 1, "is a folder, not a file"},
-        {"eval --data good.h5 --checkpoint damaged --raw out " EVAL, 1, "damaged/weights-1.h5"},
+        {"eval --data good.h5 --checkpoint damaged --raw out " EVAL, 1,
+         "damaged/versions/000001/weights.h5"},
     };
     ASSERT_ALL_REFUSED(list);
 }

@@ -336,6 +336,151 @@ static void a_record_is_prepared_alike_wherever_it_stands(void **state)
     syn_dataset_free(&ds);
 }
 
+/* Foreign rows of a corpus of the first `records` records, as indices of records. */
+static void foreign_records(const syn_corpus *c, const syn_dataset *ds, const real *all, int64_t r,
+                            int64_t *from)
+{
+    const int pieces = c->tasks.info[2 * r].pieces;
+    for (int k = 0; k < SYN_FOREIGN_ROWS; k++)
+        from[k] = record_of_piece(ds, piece_in_row(c, all, ds->piece_count, r, pieces + k));
+}
+
+/* A paragraph among the facts of a dialogue would tell that it is foreign. */
+static void foreign_pieces_are_of_the_same_data_set(void **state)
+{
+    syn_dataset ds;
+    syn_corpus c;
+    int64_t from[SYN_FOREIGN_ROWS];
+    dataset_begin(&ds);
+    random_records(&ds, 24, 6, 2, true);
+    ds.source_count = 3; /* the first and the last are files of one data set */
+    strcpy(ds.sources[0].name, "wiki");
+    strcpy(ds.sources[1].name, "woz");
+    strcpy(ds.sources[2].name, "wiki");
+    for (int r = 0; r < 24; r++) ds.records[r].source = (uint8_t)(r % 3);
+    corpus_build(&c, &ds, 0);
+    real *all = embeddings(&ds);
+    int other_file = 0;
+    for (int64_t r = 0; r < c.records; r++) {
+        foreign_records(&c, &ds, all, r, from);
+        for (int k = 0; k < SYN_FOREIGN_ROWS; k++) {
+            assert_int_equal(from[k] % 3 == 1, r % 3 == 1);
+            other_file += from[k] % 3 != r % 3;
+        }
+    }
+    assert_true(other_file > 0);
+    free(all);
+    syn_corpus_free(&ctx, &c);
+    syn_dataset_free(&ds);
+}
+
+/* Four questions about each dialogue: what is said elsewhere in it might be evidence. What is said
+ * in every dialogue must not stand there twice. */
+static void foreign_pieces_are_not_of_the_same_dialogue_nor_the_same_text(void **state)
+{
+    syn_dataset ds;
+    syn_corpus c;
+    int64_t from[SYN_FOREIGN_ROWS];
+    dataset_begin(&ds);
+    for (int n = 0; n < 12; n++) {
+        char id[16], question[40], text[60];
+        snprintf(id, sizeof id, "q%d", n);
+        snprintf(question, sizeof question, "Who said hello number%d", n);
+        dataset_record(&ds, id, question)->context_key = (uint64_t)(1 + n / 4);
+        for (int p = 0; p < 6; p++) {
+            snprintf(text, sizeof text,
+                     p == 5 ? "hello hello" : "hello said %d in dialogue%d part%d", p, n / 4, n);
+            dataset_piece(&ds, "", text, p == n % 4);
+        }
+    }
+    corpus_build(&c, &ds, 0);
+    real *all = embeddings(&ds);
+    for (int64_t r = 0; r < c.records; r++) {
+        const int pieces = c.tasks.info[2 * r].pieces;
+        const real *e = c.tasks.e + 2 * r * R * SYN_DE;
+        foreign_records(&c, &ds, all, r, from);
+        for (int k = 0; k < SYN_FOREIGN_ROWS; k++) {
+            assert_int_not_equal(from[k] / 4, r / 4);
+            for (int row = 0; row < pieces + k; row++)
+                assert_memory_not_equal(e + row * SYN_DE, e + (pieces + k) * SYN_DE,
+                                        SYN_DE * sizeof *e);
+        }
+    }
+    free(all);
+    syn_corpus_free(&ctx, &c);
+    syn_dataset_free(&ds);
+}
+
+/* Records of facts: domain d has slots 0..3, of which the record holds the first `held`. */
+static void fact_records(syn_dataset *ds, int records, int held)
+{
+    for (int n = 0; n < records; n++) {
+        char id[32], question[60], title[40], body[60];
+        snprintf(id, sizeof id, "woz%d#%lld", n, (long long)ds->record_count);
+        snprintf(question, sizeof question, "please book domain0 for me%d", n);
+        dataset_record(ds, id, question)->context_key = (uint64_t)(100 + n);
+        for (int p = 0; p < 2 * held; p++) {
+            snprintf(title, sizeof title, "domain%d slot%d", p % 2, (p / 2 + n) % 4);
+            snprintf(body, sizeof body, "%s value%d", title, n);
+            dataset_piece(ds, title, body, p == 0)->group = (uint8_t)(p % 2 ? 7 : 2);
+        }
+    }
+}
+
+static void groups_become_masks_and_facts_of_a_known_slot_stand_in_last(void **state)
+{
+    for (int held = 2; held <= 4; held++) {
+        syn_dataset ds;
+        syn_corpus c;
+        dataset_begin(&ds);
+        fact_records(&ds, 8, held);
+        corpus_build(&c, &ds, 0);
+        real *all = embeddings(&ds);
+        for (int64_t r = 0; r < c.records; r++) {
+            const syn_task_info *info = &c.tasks.info[2 * r];
+            const syn_record *rec = &ds.records[c.record[r]];
+            const uint32_t even = 0x55555555u & ((1u << 2 * held) - 1);
+            assert_int_equal(info->group[0], even);
+            assert_int_equal(info->group[1], even << 1);
+            assert_int_equal(info->group[2], 0);
+            for (int k = 0; k < SYN_FOREIGN_ROWS; k++) {
+                int64_t p = piece_in_row(&c, all, ds.piece_count, r, info->pieces + k);
+                bool known = false;
+                for (int own = 0; own < rec->piece_count; own++)
+                    known |= syn_record_piece(&ds, rec, own)->title_key == ds.pieces[p].title_key;
+                assert_int_equal(known, held == 4); /* all slots known: other values stand in */
+            }
+        }
+        free(all);
+        syn_corpus_free(&ctx, &c);
+        syn_dataset_free(&ds);
+    }
+}
+
+/* Fillers are of no group: they may go to anybody. */
+static void fillers_are_of_no_group(void **state)
+{
+    syn_dataset ds;
+    syn_corpus c;
+    dataset_begin(&ds);
+    fact_records(&ds, 8, 2);
+    corpus_build(&c, &ds, 9);
+    assert_int_equal(c.tasks.info[0].pieces, 9);
+    assert_int_equal(c.tasks.info[0].group[0] | c.tasks.info[0].group[1], 0xf);
+    syn_corpus_free(&ctx, &c);
+    syn_dataset_free(&ds);
+}
+
+static void questions_about_one_dialogue_are_held_out_together(void **state)
+{
+    syn_record a = {.id_key = 1}, b = {.id_key = 99ull << 32, .context_key = 7ull << 32},
+               c = {.id_key = 3, .context_key = 7ull << 32};
+    assert_true(syn_record_held_out(&a));
+    assert_true(syn_record_held_out(&b) && syn_record_held_out(&c));
+    b.context_key = 0;
+    assert_false(syn_record_held_out(&b));
+}
+
 static void idf_is_counted_over_the_marked_records(void **state)
 {
     syn_dataset ds;
@@ -482,6 +627,11 @@ int main(void)
         cmocka_unit_test(the_number_of_threads_changes_nothing),
         cmocka_unit_test(records_and_foreign_pieces_come_from_those_that_are_marked),
         cmocka_unit_test(a_record_is_prepared_alike_wherever_it_stands),
+        cmocka_unit_test(foreign_pieces_are_of_the_same_data_set),
+        cmocka_unit_test(foreign_pieces_are_not_of_the_same_dialogue_nor_the_same_text),
+        cmocka_unit_test(groups_become_masks_and_facts_of_a_known_slot_stand_in_last),
+        cmocka_unit_test(fillers_are_of_no_group),
+        cmocka_unit_test(questions_about_one_dialogue_are_held_out_together),
         cmocka_unit_test(idf_is_counted_over_the_marked_records),
         cmocka_unit_test(too_few_records_and_impossible_sizes_are_refused),
         cmocka_unit_test(folds_part_the_records_and_a_seventh_is_held_out),

@@ -124,6 +124,42 @@ static void the_calibration_error_is_that_of_fifteen_bins(void **state)
     assert_true(syn_ece(sure, 0, &PLAIN) == 0);
 }
 
+static void bins_hold_what_was_said_and_what_came_true(void **state)
+{
+    static syn_scored s[MANY];
+    syn_calibration_bin bin[SYN_CALIBRATION_BINS];
+    scores_draw(s, MANY, 5, 100, 0.4, 1);
+    syn_calibration_bins(s, MANY, &PLAIN, bin);
+    for (int b = 0; b < SYN_CALIBRATION_BINS; b++) {
+        double said = 0, were = 0;
+        int64_t count = 0;
+        for (int i = 0; i < MANY; i++) {
+            const double p = probability(s[i].logit, PLAIN);
+            if ((int)(p * 15) != b) continue;
+            said += p;
+            were += s[i].label;
+            count++;
+        }
+        assert_int_equal(bin[b].count, count);
+        assert_true(fabs(bin[b].predicted - (count ? said / (double)count : 0)) < 1e-9);
+        assert_true(fabs(bin[b].observed - (count ? were / (double)count : 0)) < 1e-9);
+    }
+    syn_scored sure[] = {{100, 1, 0}}; /* 1 belongs to the last bin */
+    syn_calibration_bins(sure, 1, &PLAIN, bin);
+    assert_true(bin[14].count == 1 && bin[14].observed == 1);
+}
+
+static void the_brier_score_is_the_mean_squared_error(void **state)
+{
+    syn_scored s[] = {{0, 1, 0}, {0, 0, 0}, {100, 0, 0}, {-100, 0, 0}};
+    assert_true(fabs(syn_brier(s, 4, &PLAIN) - (0.25 + 0.25 + 1 + 0) / 4) < 1e-12);
+    const syn_calibration c = {2, 1};
+    syn_scored one[] = {{3, 1, 0}};
+    const double miss = 1 - 1 / (1 + exp(-2.5));
+    assert_true(fabs(syn_brier(one, 1, &c) - miss * miss) < 1e-9);
+    assert_true(syn_brier(s, 0, &PLAIN) == 0);
+}
+
 static void the_likelihood_is_finite_however_sure_a_mistake_is(void **state)
 {
     syn_scored s[] = {{0.5f, 1, 0}, {-2, 0, 0}, {1, 0, 0}};
@@ -235,6 +271,8 @@ int main(void)
         cmocka_unit_test(auroc_of_known_cases),
         cmocka_unit_test(balanced_accuracy_is_the_mean_of_both_classes),
         cmocka_unit_test(the_calibration_error_is_that_of_fifteen_bins),
+        cmocka_unit_test(bins_hold_what_was_said_and_what_came_true),
+        cmocka_unit_test(the_brier_score_is_the_mean_squared_error),
         cmocka_unit_test(the_likelihood_is_finite_however_sure_a_mistake_is),
         cmocka_unit_test(the_fit_finds_what_the_labels_were_drawn_with),
         cmocka_unit_test(the_fit_does_not_run_away_from_overconfident_scores),

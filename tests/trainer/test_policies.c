@@ -1,94 +1,6 @@
 /* Policies side by side: the episodes are the same for all, and each does what its name says. */
-#include "tests/trainer/memory_dataset.h"
+#include "tests/trainer/policy_world.h"
 #include "trainer/metrics.h"
-#include "trainer/policies.h"
-
-enum { R = SYN_ROWS_MAX, EPISODES = 300, FEW = 40 };
-
-typedef struct world {
-    syn_ctx ctx;
-    syn_dataset ds;
-    syn_corpus corpus;
-    syn_perception perception;
-    syn_control control;
-    int32_t record[64];
-} world;
-
-static world w;
-
-static int setup(void **state)
-{
-    syn_idf *idf = calloc(1, sizeof *idf);
-    real *table = calloc((size_t)SYN_VOCABULARY * SYN_DE, sizeof *table);
-    if (!idf || !table) return -1;
-    syn_embedding_init(table, 1);
-    assert_ok(syn_ctx_init(&w.ctx, SYN_DEVICE_CPU, 1));
-    dataset_begin(&w.ds);
-    random_records(&w.ds, 8, 10, 2, true);
-    random_records(&w.ds, 4, 6, 3, true);
-    assert_ok(syn_corpus_idf(&w.ds, NULL, idf));
-    assert_ok(syn_corpus_build(&w.ctx, &w.corpus, &w.ds, NULL, NULL, idf, table, 0));
-    assert_ok(syn_perception_init(&w.ctx, &w.perception, 3));
-    assert_ok(syn_control_init(&w.ctx, &w.control, 4));
-    for (int64_t k = 0; k < w.control.params.total; k++) w.control.params.value[k] *= 3;
-    for (int32_t r = 0; r < w.corpus.records; r++) w.record[r] = r;
-    free(idf);
-    free(table);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    syn_control_free(&w.ctx, &w.control);
-    syn_perception_free(&w.ctx, &w.perception);
-    syn_corpus_free(&w.ctx, &w.corpus);
-    syn_dataset_free(&w.ds);
-    syn_ctx_free(&w.ctx);
-    return 0;
-}
-
-static syn_play play_make(int goal)
-{
-    syn_play p = {.ctx = &w.ctx,
-                  .corpus = &w.corpus,
-                  .env = SYN_ENV_CONFIG_DEFAULT,
-                  .record = w.record,
-                  .records = w.corpus.records,
-                  .untitled_share = 0.3f,
-                  .seed = 17,
-                  .central = true,
-                  .perception = &w.perception,
-                  .control = &w.control};
-    p.env.goal = goal;
-    return p;
-}
-
-/* The policies that cost little, and the learned ones, which are played on few episodes. */
-static bool is_learned(int kind)
-{
-    return kind == SYN_POLICY_LEARNED || kind == SYN_POLICY_LEARNED_NO_REQUEST;
-}
-
-static int64_t count_of(int kind)
-{
-    return is_learned(kind) ? FEW : EPISODES;
-}
-
-static void play_on(const syn_play *p, int kind, int64_t count, syn_episode_result *r)
-{
-    memset(r, 0x55, sizeof *r * (size_t)count);
-    assert_ok(syn_play_policy(p, (syn_policy_kind)kind, count, r, NULL));
-}
-
-/* The opening of an episode, from its number alone. */
-static syn_env opening(const syn_play *p, int64_t episode)
-{
-    const syn_env_source src = {p->corpus->tasks.info, p->record, p->records, p->untitled_share,
-                                p->seed};
-    syn_env e;
-    syn_env_start(&e, &p->env, &src, (uint64_t)episode);
-    return e;
-}
 
 /* ---- The same episodes for all ---- */
 
@@ -107,19 +19,6 @@ static void all_policies_play_the_same_episodes_whatever_their_number(void **sta
                 assert_int_equal(r[n].answerable, e.stratum != 2);
             }
         }
-    }
-}
-
-static void results_assert_equal(const syn_episode_result *a, const syn_episode_result *b,
-                                 int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        assert_true(a[i].episode_return == b[i].episode_return);
-        assert_true(a[i].record == b[i].record && a[i].turns == b[i].turns);
-        assert_true(a[i].messages == b[i].messages && a[i].deliveries == b[i].deliveries);
-        assert_true(a[i].requests == b[i].requests && a[i].moves == b[i].moves);
-        assert_true(a[i].success == b[i].success && a[i].abstained == b[i].abstained);
-        assert_true(a[i].ended == b[i].ended && a[i].stratum == b[i].stratum);
     }
 }
 
@@ -323,6 +222,29 @@ static void a_bias_to_stop_ends_the_learned_policy_at_once(void **state)
     play_on(&p, SYN_POLICY_LEARNED, FEW, r);
     for (int n = 0; n < FEW; n++)
         assert_true(r[n].turns == 1 && r[n].success == (r[n].stratum == 0));
+    p.abstain_bias = 2e6f;
+    play_on(&p, SYN_POLICY_LEARNED, FEW, r);
+    for (int n = 0; n < FEW; n++) assert_true(r[n].turns == 1 && r[n].abstained);
+}
+
+/* It would pass pieces around until its time is over; in time, it chooses an end in the last turn.
+ */
+static void in_time_the_last_turn_is_an_end(void **state)
+{
+    syn_episode_result late[FEW], r[FEW];
+    syn_play p = play_make(SYN_GOAL_ASKER);
+    int timed_out = 0;
+    p.stop_bias = p.abstain_bias = -1e6f;
+    p.env.turns_max = 5;
+    play_on(&p, SYN_POLICY_LEARNED, FEW, late);
+    p.stop_in_time = true;
+    play_on(&p, SYN_POLICY_LEARNED, FEW, r);
+    for (int n = 0; n < FEW; n++) {
+        timed_out += !late[n].ended;
+        assert_true(r[n].ended && r[n].turns <= 5);
+        assert_true(late[n].ended || r[n].moves == 4);
+    }
+    assert_true(timed_out > FEW / 2);
 }
 
 /* States on the way: at the opening of episode 0 the gap of the asker is the label. */
@@ -405,6 +327,7 @@ int main(void)
         cmocka_unit_test(random_does_a_bit_of_everything),
         cmocka_unit_test(without_requests_none_is_made),
         cmocka_unit_test(a_bias_to_stop_ends_the_learned_policy_at_once),
+        cmocka_unit_test(in_time_the_last_turn_is_an_end),
         cmocka_unit_test(a_trace_keeps_the_gaps_that_were_met),
         cmocka_unit_test(a_summary_is_as_counted_by_hand),
         cmocka_unit_test(every_policy_has_a_name_of_its_own),

@@ -23,21 +23,36 @@ static int set_up(void **state)
     return 0;
 }
 
+/* The sum over an object's members, or the one called `only`. */
+static double sum_of(const json_t *line, const char *key, const char *only)
+{
+    const char *name;
+    json_t *value;
+    double sum = 0;
+    json_object_foreach(json_object_get(line, key), name, value)
+    {
+        if (!*only || !strcmp(name, only)) sum += json_number_value(value);
+    }
+    return sum;
+}
+
+static const char *path_tail(const char *folder, const char *name)
+{
+    static char path[64];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
 static void equal_seeds_give_equal_bits(void **state)
 {
-    char hash[3][HASH_TEXT], *metrics[2];
-    size_t bytes;
+    char hash[3][HASH_TEXT];
     assert_works("train --data train.h5 --init init --out a --env-steps 256 --seed 1 " TINY);
     assert_works("train --data train.h5 --init init --out b --env-steps 256 --seed 1 " TINY);
     assert_works("train --data train.h5 --init init --out c --env-steps 256 --seed 2 " TINY);
     assert_string_equal(content_of("a/latest", hash[0]), content_of("b/latest", hash[1]));
     assert_string_not_equal(hash[0], content_of("c/latest", hash[2]));
     assert_string_equal(content_of("a", hash[0]), content_of("b", hash[1]));
-    metrics[0] = file_read(path_of("a/metrics.jsonl"), &bytes);
-    metrics[1] = file_read(path_of("b/metrics.jsonl"), &bytes);
-    assert_string_equal(metrics[0], metrics[1]);
-    free(metrics[0]);
-    free(metrics[1]);
+    assert_int_equal(assert_same_metrics("a", "b"), 2);
 }
 
 static void the_judges_stay_as_they_are(void **state)
@@ -50,11 +65,27 @@ static void the_judges_stay_as_they_are(void **state)
 
 static void metrics_are_one_object_per_update(void **state)
 {
-    static const char *const keys[] = {"update",           "env_steps",          "return",
-                                       "success",          "messages",           "policy_loss",
-                                       "value_loss",       "entropy_normalised", "kl",
-                                       "clip_fraction",    "grad_norm",          "held_out_return",
-                                       "held_out_success", "held_out_messages"};
+    static const char *const keys[] = {"update",
+                                       "env_steps",
+                                       "return",
+                                       "success",
+                                       "messages",
+                                       "policy_loss",
+                                       "value_loss",
+                                       "entropy_normalised",
+                                       "kl",
+                                       "clip_fraction",
+                                       "grad_norm",
+                                       "held_out_return",
+                                       "held_out_success",
+                                       "held_out_messages",
+                                       "lr_actor",
+                                       "lr_critic",
+                                       "explained_variance",
+                                       "value_mean",
+                                       "value_std",
+                                       "spikes",
+                                       "env_steps_per_s"};
     size_t bytes;
     char *text = file_read(path_of("a/metrics.jsonl"), &bytes), *save = NULL;
     int lines = 0;
@@ -71,27 +102,46 @@ static void metrics_are_one_object_per_update(void **state)
         assert_int_equal(json_integer_value(json_object_get(j, "env_steps")), lines * 128);
         double entropy = json_number_value(json_object_get(j, "entropy_normalised"));
         assert_true(entropy > 0 && entropy <= 1.0001);
+        assert_true(sum_of(j, "actions", "") == 128);
+        assert_true(sum_of(j, "seconds", "update") > 0);
+        double parts = sum_of(j, "seconds", "") - sum_of(j, "seconds", "update") -
+                       sum_of(j, "seconds", "evaluate") - sum_of(j, "seconds", "save");
+        assert_true(parts > 0 && parts <= sum_of(j, "seconds", "update") * 1.001);
         json_decref(j);
     }
     assert_int_equal(lines, 2);
     free(text);
 }
 
-static void the_best_has_no_moments_and_the_latest_has(void **state)
+static void every_version_holds_what_a_run_goes_on_from(void **state)
 {
-    syn_checkpoint *cp = NULL;
-    assert_ok(syn_checkpoint_open(path_of("a"), &cp));
-    assert_null(syn_checkpoint_find(cp, "moment1.state.in.w"));
-    assert_non_null(strstr(syn_checkpoint_config(cp), "\"env_steps_done\":"));
-    assert_non_null(strstr(syn_checkpoint_provenance(cp), "\"sha256\":"));
-    syn_checkpoint_close(cp);
-    assert_ok(syn_checkpoint_open(path_of("a/latest"), &cp));
-    assert_non_null(syn_checkpoint_find(cp, "moment1.state.in.w"));
-    assert_non_null(syn_checkpoint_find(cp, "moment2.critic.out.b"));
-    syn_checkpoint_close(cp);
-    assert_works(
-        "train --data train.h5 --init init --out best --env-steps 128 --save-best-only " TINY);
-    assert_false(syn_checkpoint_exists(path_of("best/latest")));
+    static const char *const which[] = {"best", "latest"};
+    static const char *const tensors[] = {"moment1.state.in.w", "moment2.critic.out.b",
+                                          "resume.env",         "resume.h",
+                                          "resume.value_norm",  "resume.spikes"};
+    for (int k = 0; k < 2; k++) {
+        syn_checkpoint *cp = NULL;
+        assert_ok(syn_checkpoint_open_version(path_of("a"), which[k], &cp));
+        for (size_t t = 0; t < sizeof tensors / sizeof *tensors; t++)
+            if (!syn_checkpoint_find(cp, tensors[t])) fail_msg("no %s in %s", tensors[t], which[k]);
+        assert_non_null(strstr(syn_checkpoint_config(cp), "\"env_steps_done\":"));
+        assert_non_null(strstr(syn_checkpoint_provenance(cp), "\"sha256\":"));
+        assert_non_null(strstr(syn_checkpoint_metrics(cp), "\"return\":"));
+        syn_checkpoint_close(cp);
+    }
+}
+
+static void only_the_best_is_saved_where_that_is_asked_for(void **state)
+{
+    char best[HASH_TEXT], latest[HASH_TEXT];
+    assert_works("train --data train.h5 --init init --out best --env-steps 512 --save-best-only "
+                 "--auto-save-interval 1 " TINY);
+    assert_string_equal(content_of("best", best), content_of("best/latest", latest));
+}
+
+static void board_files_lie_beside_the_metrics(void **state)
+{
+    assert_int_equal(folder_count(path_of("a/tensorboard")), 1);
 }
 
 static void a_resumed_run_goes_on(void **state)
@@ -109,6 +159,53 @@ static void a_resumed_run_goes_on(void **state)
                                                                                    */
     assert_non_null(strstr(said, "trained 0 env-steps"));
     assert_null(strstr(said, "nan"));
+}
+
+/* Where a run is saved, and how often, leaves no trace in it; nor does an end and a new beginning.
+ */
+static void saves_and_a_resume_leave_no_trace(void **state)
+{
+    static const char *const saved[] = {"--checkpoint-interval 1", "--checkpoint-interval 3",
+                                        "--checkpoint-interval 0 --save-best-only"};
+    char whole[HASH_TEXT], hash[HASH_TEXT], name[16];
+    assert_works("train --data train.h5 --init init --out long --env-steps 384 --seed 1 " TINY);
+    content_of("long/latest", whole);
+    assert_string_equal(content_of("a/latest", hash), whole); /* 256 steps, then 128 more */
+    assert_int_equal(assert_same_metrics("long", "a"), 3);
+    for (int k = 0; k < 3; k++) {
+        snprintf(name, sizeof name, "saved%d", k);
+        assert_works("train --data train.h5 --init init --out %s --env-steps 384 --seed 1 %s " TINY,
+                     name, saved[k]);
+        assert_int_equal(assert_same_metrics("long", name), 3);
+        if (k < 2) assert_string_equal(content_of(path_tail(name, "latest"), hash), whole);
+    }
+}
+
+static void another_game_or_other_data_are_refused(void **state)
+{
+    static const char *const other[][2] = {
+        {"--data train.h5 --seed 2", "another seed"},
+        {"--data train.h5 --goal consensus", "another goal"},
+        {"--data train.h5 --num-agents-range 2-4", "another num_agents_range"},
+        {"--data train.h5 --no-reward-shaping", "another reward_shaping"},
+        {"--data train.h5 --untitled-share 0.5", "another untitled_share"},
+        {"--data other.h5", "was trained on other data"}};
+    cache_write("other.h5", 60, 2);
+    for (size_t k = 0; k < sizeof other / sizeof *other; k++) {
+        assert_one_sentence(other[k][0],
+                            syncog("train %s --out a --env-steps 999 --resume " TINY, other[k][0]),
+                            2, other[k][1]);
+    }
+}
+
+/* Weights and schedule go on where the environments cannot. */
+static void other_shapes_begin_the_episodes_anew(void **state)
+{
+    assert_works("train --data train.h5 --out a --env-steps 768 --seed 1 --resume " TINY
+                 " --batch-size 192");
+    assert_non_null(strstr(complained, "the episodes begin anew"));
+    assert_non_null(strstr(complained, "was trained with batch_size 128 and goes on with 192"));
+    assert_non_null(strstr(said, "trained 384 env-steps"));
 }
 
 /* ---- Kills ---- */
@@ -162,8 +259,8 @@ static int64_t generation_of(const char *name)
 {
     syn_checkpoint *cp = NULL;
     assert_ok(syn_checkpoint_open(path_of(name), &cp));
-    assert_false(syn_checkpoint_is_previous(cp));
-    int64_t generation = syn_checkpoint_generation(cp);
+    assert_false(syn_checkpoint_is_fallback(cp));
+    int64_t generation = syn_checkpoint_version(cp);
     syn_checkpoint_close(cp);
     return generation;
 }
@@ -176,7 +273,7 @@ static void a_killed_run_leaves_checkpoints_that_load(void **state)
         const double last = saved_at(manifest);
         pid_t child = train_start("killed", "10000000", before > 0, "1");
         assert_true(train_killed(child, manifest, last, k, 0.3));
-        assert_works("checkpoint verify killed killed/latest");
+        assert_works("checkpoint verify killed");
         int64_t generation = generation_of("killed/latest");
         assert_true(generation > before);
         before = generation;
@@ -187,7 +284,6 @@ static void a_killed_run_leaves_checkpoints_that_load(void **state)
 static void a_killed_and_resumed_run_ends_in_the_same_bits(void **state)
 {
     char whole[HASH_TEXT], resumed[HASH_TEXT];
-    size_t bytes[2];
     int kills = 0, status = 0;
     waitpid(train_start("whole", "768", false, "5"), &status, 0);
     assert_int_equal(status, 0);
@@ -201,12 +297,7 @@ static void a_killed_and_resumed_run_ends_in_the_same_bits(void **state)
     assert_true(kills > 0);
     assert_string_equal(content_of("whole/latest", whole), content_of("broken/latest", resumed));
     assert_string_equal(content_of("whole", whole), content_of("broken", resumed));
-    char *a = file_read(path_of("whole/metrics.jsonl"), &bytes[0]);
-    char *b = file_read(path_of("broken/metrics.jsonl"), &bytes[1]);
-    assert_string_equal(a, b);
-    assert_int_equal(line_count(a), 12);
-    free(a);
-    free(b);
+    assert_int_equal(assert_same_metrics("whole", "broken"), 12);
 }
 
 /* ---- Learning ---- */
@@ -274,8 +365,13 @@ int main(void)
         cmocka_unit_test(equal_seeds_give_equal_bits),
         cmocka_unit_test(the_judges_stay_as_they_are),
         cmocka_unit_test(metrics_are_one_object_per_update),
-        cmocka_unit_test(the_best_has_no_moments_and_the_latest_has),
+        cmocka_unit_test(every_version_holds_what_a_run_goes_on_from),
+        cmocka_unit_test(only_the_best_is_saved_where_that_is_asked_for),
+        cmocka_unit_test(board_files_lie_beside_the_metrics),
         cmocka_unit_test(a_resumed_run_goes_on),
+        cmocka_unit_test(saves_and_a_resume_leave_no_trace),
+        cmocka_unit_test(another_game_or_other_data_are_refused),
+        cmocka_unit_test(other_shapes_begin_the_episodes_anew),
         cmocka_unit_test(a_killed_run_leaves_checkpoints_that_load),
         cmocka_unit_test(a_killed_and_resumed_run_ends_in_the_same_bits),
         cmocka_unit_test(a_short_run_improves_the_policy),

@@ -30,7 +30,7 @@ static const subcommand table[] = {
     {"eval", syn_cmd_eval, "score a checkpoint against baselines"},
     {"report", syn_cmd_report, "show a run and its evaluation on one page"},
     {"ask", syn_cmd_ask, "let a team of agents answer one question"},
-    {"checkpoint", syn_cmd_checkpoint, "list and verify checkpoints"},
+    {"checkpoint", syn_cmd_checkpoint, "list, verify, choose, deploy and export checkpoints"},
     {"states", syn_cmd_states, "write states with features and labels for other models"},
     {"bench", syn_cmd_bench, "measure speed"},
 };
@@ -49,7 +49,8 @@ static void print_help(void)
            "  syncog data prepare --format hotpotqa --input test.json --out test.h5\n"
            "  syncog pretrain --data train.h5 --component all --out runs/pre\n"
            "  syncog train --data train.h5 --init runs/pre --out runs/first\n"
-           "  syncog eval --data test.h5 --checkpoint runs/first --episodes 2000 --seed 1 --json\n"
+           "  syncog eval --data test.h5 --checkpoint runs/first --episodes 2000 --seed 1\n"
+           "  syncog report runs/first --out report.html\n"
            "\n'syncog COMMAND --help' explains a command; --version shows the version.\n");
 }
 

@@ -59,7 +59,7 @@ static const syn_command command = {
     "answers and right abstentions; success_answerable leaves out the tasks that cannot be "
     "answered. score is (return - round robin's) / (the oracle's - round robin's); area is that "
     "under the curve of success_answerable over messages, up to round robin's. Intervals are "
-    "bootstrapped by question.\n\n"
+    "bootstrapped by question, those of one dialogue or story together.\n\n"
     "The ablations join the routing of one policy with the stopping of another: "
     "round_robin_learned_stop sends as round robin and stops as the learned policy would; "
     "learned_fixed_stop sends as the learned policy and answers after its mean number of messages, "
@@ -134,9 +134,9 @@ static int64_t mark_held_out(choosing *c, const syn_run *scored)
     }
     qsort(key, (size_t)keys, sizeof *key, compare_key);
     for (int64_t r = 0; r < ds->record_count; r++) {
-        const syn_record *record = &ds->records[r];
-        c->held_out[r] = c->run.use[r] && syn_record_held_out(record) &&
-                         !bsearch(&record->id_key, key, (size_t)keys, sizeof *key, compare_key);
+        const uint64_t split = syn_record_split_key(&ds->records[r]);
+        c->held_out[r] = c->run.use[r] && syn_record_held_out(&ds->records[r]) &&
+                         !bsearch(&split, key, (size_t)keys, sizeof *key, compare_key);
         marked += c->held_out[r];
     }
     free(key);

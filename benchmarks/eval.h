@@ -37,7 +37,7 @@ typedef struct syn_eval_config {
 } syn_eval_config;
 
 typedef struct syn_interval {
-    double value, low, high; /* 95 %, bootstrapped by question; NAN when not measured */
+    double value, low, high; /* 95 %, bootstrapped by syn_record_split_key; NAN: not measured */
 } syn_interval;
 
 /* One policy's figures. Parts without episodes have episodes 0. */

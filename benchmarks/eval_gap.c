@@ -120,9 +120,11 @@ static void raw_gaps(const syn_evaluation *ev, const char *kind, const syn_measu
 {
     for (int64_t i = 0; ev->cfg->raw && i < m->gaps; i++) {
         const syn_record *r = &ev->ds->records[ev->side.corpus.record[m->gap[i].group]];
-        fprintf(ev->cfg->raw, "{\"kind\":\"%s\",\"id\":\"%016llx\",\"label\":%d,\"p\":%.6f}\n",
-                kind, (unsigned long long)r->id_key, m->gap[i].label,
-                (double)syn_calibrate(c, (real)m->gap[i].logit));
+        fprintf(ev->cfg->raw,
+                "{\"kind\":\"%s\",\"id\":\"%016llx\",\"group\":\"%016llx\",\"label\":%d,"
+                "\"p\":%.6f}\n",
+                kind, (unsigned long long)r->id_key, (unsigned long long)syn_record_split_key(r),
+                m->gap[i].label, (double)syn_calibrate(c, (real)m->gap[i].logit));
     }
 }
 

@@ -23,10 +23,12 @@ static void raw_episodes(const syn_evaluation *ev, const char *name, const syn_e
         const syn_record *record = &ev->ds->records[ev->side.corpus.record[e->record]];
         fprintf(ev->cfg->raw,
                 "{\"kind\":\"episode\",\"policy\":\"%s\",\"episode\":%lld,\"id\":\"%016llx\","
-                "\"return\":%.4f,\"success\":%d,\"answerable\":%d,\"abstained\":%d,"
+                "\"group\":\"%016llx\",\"return\":%.4f,\"success\":%d,\"answerable\":%d,"
+                "\"abstained\":%d,"
                 "\"messages\":%d,\"deliveries\":%d,\"ended\":%d,\"agents\":%d,\"stratum\":%d,"
                 "\"requests\":%d,\"moves\":%d}\n",
-                name, (long long)i, (unsigned long long)record->id_key, (double)e->episode_return,
+                name, (long long)i, (unsigned long long)record->id_key,
+                (unsigned long long)syn_record_split_key(record), (double)e->episode_return,
                 e->success, e->answerable, e->abstained, e->messages, e->deliveries, e->ended,
                 e->agents, e->stratum, e->requests, e->moves);
     }
@@ -212,13 +214,49 @@ static syn_interval interval(double value, double *sample)
     return (syn_interval){value, sample[BOOTSTRAPS / 40], sample[BOOTSTRAPS - 1 - BOOTSTRAPS / 40]};
 }
 
+/* A record of the corpus and what it moves with. */
+typedef struct keyed {
+    uint64_t key;
+    int32_t record;
+} keyed;
+
+static int compare_keyed(const void *a, const void *b)
+{
+    const keyed *x = a, *y = b;
+    if (x->key != y->key) return x->key < y->key ? -1 : 1;
+    return (x->record > y->record) - (x->record < y->record);
+}
+
+/* Numbers what is drawn, in the order of the first records: a question that stands alone, or all
+ * those of one dialogue or story. group (records): overwritten. Returns how many there are, -1
+ * without memory. */
+static int32_t group_records(const syn_evaluation *ev, int32_t *group)
+{
+    const int64_t n = ev->side.corpus.records;
+    int32_t groups = 0;
+    keyed *k = malloc(sizeof *k * (size_t)n);
+    if (!k) return -1;
+    for (int64_t i = 0; i < n; i++) {
+        const syn_record *r = &ev->ds->records[ev->side.corpus.record[i]];
+        k[i] = (keyed){syn_record_split_key(r), (int32_t)i};
+    }
+    qsort(k, (size_t)n, sizeof *k, compare_keyed);
+    for (int64_t i = 0; i < n; i++) { /* the first record of each group stands for it */
+        const bool again = i && k[i].key == k[i - 1].key;
+        group[k[i].record] = again ? group[k[i - 1].record] : k[i].record;
+    }
+    for (int64_t i = 0; i < n; i++) group[i] = group[i] == i ? groups++ : group[group[i]];
+    free(k);
+    return groups;
+}
+
 enum { SUM_RETURN, SUM_EPISODES, SUM_A, SUM_B, SUM_SUCCESS, SUM_ANSWERABLE, SUMS };
 
-static void sums_by_question(const syn_evaluation *ev, int a, int b, double *sum)
+static void sums_by_group(const syn_evaluation *ev, int a, int b, const int32_t *group, double *sum)
 {
     for (int64_t i = 0; i < ev->cfg->episodes; i++) {
         const syn_episode_result *x = &ev->result[a][i], *y = &ev->result[b][i];
-        double *s = sum + (int64_t)x->record * SUMS;
+        double *s = sum + (int64_t)group[x->record] * SUMS;
         s[SUM_RETURN] += (double)x->episode_return - (double)y->episode_return;
         s[SUM_EPISODES] += 1;
         s[SUM_A] += x->messages;
@@ -228,23 +266,25 @@ static void sums_by_question(const syn_evaluation *ev, int a, int b, double *sum
     }
 }
 
-/* Questions are drawn with replacement, with all their episodes. */
+/* Groups of questions are drawn with replacement, with all their episodes. */
 syn_status syn_eval_compare(const syn_evaluation *ev, int a, int b, syn_eval_difference *out)
 {
-    const int64_t q = ev->side.corpus.records;
-    double *sum = calloc((size_t)q * SUMS, sizeof *sum),
+    const size_t records = (size_t)ev->side.corpus.records;
+    int32_t *group = malloc(sizeof *group * records);
+    double *sum = calloc(records * SUMS, sizeof *sum),
            *drawn = malloc(sizeof *drawn * 3 * BOOTSTRAPS);
     syn_status st = SYN_OK;
-    if (!sum || !drawn) {
+    const int32_t q = group ? group_records(ev, group) : -1;
+    if (q < 0 || !sum || !drawn) {
         st = syn_fail(SYN_ERR_MEMORY, "out of memory for the bootstrap");
         goto done;
     }
     double *difference = drawn, *ratio = drawn + BOOTSTRAPS, *success = drawn + 2 * BOOTSTRAPS;
-    sums_by_question(ev, a, b, sum);
+    sums_by_group(ev, a, b, group, sum);
     syn_rng rng = syn_rng_make(ev->cfg->seed, SYN_STREAM_BOOTSTRAP);
     for (int k = 0; k < BOOTSTRAPS; k++) {
         double t[SUMS] = {0};
-        for (int64_t i = 0; i < q; i++) {
+        for (int32_t i = 0; i < q; i++) {
             const double *s = sum + (int64_t)syn_rng_below(&rng, (uint32_t)q) * SUMS;
             for (int c = 0; c < SUMS; c++) t[c] += s[c];
         }
@@ -257,6 +297,7 @@ syn_status syn_eval_compare(const syn_evaluation *ev, int a, int b, syn_eval_dif
     out->message_ratio = interval(y->messages > 0 ? x->messages / y->messages : 0, ratio);
     out->success_answerable = interval(x->success_answerable - y->success_answerable, success);
 done:
+    free(group);
     free(sum);
     free(drawn);
     return st;

@@ -2,8 +2,8 @@
 """Pools the out-of-fold predictions and episodes that benchmarks/folds.sh left and prints Markdown tables.
 
 Per seed the folds are pooled; figures are means over seeds, with 95 % intervals bootstrapped by question (the
-predictions and episodes of all seeds about one question move together). What was chosen (stop biases, thresholds)
-was chosen by each run on its own validation records. Standard library only.
+predictions and episodes of all seeds about one question, or about one dialogue or story, move together). What was
+chosen (stop biases, thresholds) was chosen by each run on its own validation records. Standard library only.
 
     benchmarks/folds.py OUT_DIR [TABLE...]
 """
@@ -29,7 +29,8 @@ UNTRAINED = ("never", "random", "broadcast", "round_robin", "cosine_push")
 class Pool:
     """All runs of one table on one data set.
 
-    gaps: {seed: {kind: [(id, p, label)]}}; sums: {policy: {seed: {id: [sums of RAW..]}}};
+    A unit is what moves together: the "group" of a raw line, the question's own id where it stands alone.
+    gaps: {seed: {kind: [(unit, p, label)]}}; sums: {policy: {seed: {unit: [sums of RAW..]}}};
     parts: {(policy, "agents" or "stratum", value): sums}; reports, train: [JSON of a run]."""
 
     def __init__(self, folder, name):
@@ -48,19 +49,20 @@ class Pool:
                 with open(path[:-5] + "-train.json") as f:
                     self.train.append(json.load(f))
         self.seeds = sorted(self.gaps)
-        self.ids = sorted({row[0] for seed in self.seeds for row in self.gaps[seed]["gap"]})
+        self.units = sorted({row[0] for seed in self.seeds for row in self.gaps[seed]["gap"]})
         rng = random.Random(1)
         self.draws = [self.drawn(rng) for _ in range(BOOTSTRAPS)]
         self.again = {}
 
     def add(self, seed, row):
+        unit = row.get("group", row["id"])
         if row["kind"] != "episode":
-            self.gaps[seed][row["kind"]].append((row["id"], row["p"], row["label"]))
+            self.gaps[seed][row["kind"]].append((unit, row["p"], row["label"]))
             return
         values = [row[key] for key in RAW]
         right = row["abstained"] and not row["answerable"]
         values += [1, 1 if row["success"] or right else 0, 1 if right else 0]
-        targets = [self.sums[row["policy"]][seed][row["id"]]]
+        targets = [self.sums[row["policy"]][seed][unit]]
         targets += [self.parts[row["policy"], key, row[key]] for key in ("agents", "stratum") if key in row]
         for target in targets:
             for k, value in enumerate(values):
@@ -68,21 +70,21 @@ class Pool:
 
     def drawn(self, rng):
         times = defaultdict(int)
-        for _ in self.ids:
-            times[rng.choice(self.ids)] += 1
+        for _ in self.units:
+            times[rng.choice(self.units)] += 1
         return times
 
     def policies(self, section):
         return [p for p in self.reports[0][section] if p in self.sums]
 
     def total(self, policy, seed=None):
-        """A policy's sums by question, of one seed or of all."""
-        by_id = defaultdict(lambda: [0.0] * WIDTH)
-        for s, questions in self.sums[policy].items():
+        """A policy's sums by unit, of one seed or of all."""
+        by_unit = defaultdict(lambda: [0.0] * WIDTH)
+        for s, units in self.sums[policy].items():
             if seed is None or s == seed:
-                for i, sums in questions.items():
-                    by_id[i] = [x + y for x, y in zip(by_id[i], sums)]
-        return by_id
+                for i, sums in units.items():
+                    by_unit[i] = [x + y for x, y in zip(by_unit[i], sums)]
+        return by_unit
 
     def figures(self, policy, seed=None):
         return figures([sum(column) for column in zip(*self.total(policy, seed).values())])
@@ -90,13 +92,13 @@ class Pool:
     def resampled(self, policy):
         """Its figures for every draw of the bootstrap."""
         if policy not in self.again:
-            by_id = self.total(policy)
+            by_unit = self.total(policy)
             self.again[policy] = []
             for times in self.draws:
                 out = [0.0] * WIDTH
                 for i, weight in times.items():
-                    if i in by_id:
-                        out = [x + weight * y for x, y in zip(out, by_id[i])]
+                    if i in by_unit:
+                        out = [x + weight * y for x, y in zip(out, by_unit[i])]
                 self.again[policy].append(figures(out))
         return self.again[policy]
 
@@ -142,7 +144,7 @@ def head(*columns):
 # ---- The judges ----
 
 def auroc(rows, times):
-    """rows, sorted by p: (id, p, label), each as often as its question was drawn; ties count half."""
+    """rows, sorted by p: (unit, p, label), each as often as its unit was drawn; ties count half."""
     below = area = positives = i = 0
     while i < len(rows):
         p, n, at = 0, 0, rows[i][1]

@@ -35,6 +35,7 @@ musique       musique    musique/musique_ans_v1.0_train_subset.jsonl           y
 friendsqa     friendsqa  friendsqa/friendsqa_dev.json                          yes
 coqa          coqa       coqa/coqa-dev-v1.0.json                               yes
 multiwoz      multiwoz   multiwoz/MultiWOZ_2.1/val.json                        yes
+sgd           sgd        sgd/train                                             yes
 END
 }
 

@@ -135,7 +135,7 @@ static void policy_table(FILE *f, const char *title, const json_t *policies)
     head_row(f, "policy", columns, count);
     json_object_foreach((json_t *)policies, name, policy)
     {
-        if (!json_is_object(policy) || rows++ == TABLE_ROWS_MAX) continue;
+        if (!json_is_object(policy) || rows++ >= TABLE_ROWS_MAX) continue;
         fprintf(f, "<tr%s><th>", is_ours(name) ? " class=\"ours\"" : "");
         syn_html_text(f, name);
         fputs("</th>", f);

@@ -50,10 +50,12 @@ static void log_markdown(FILE *f, const syn_report *r)
 static void policies_markdown(FILE *f, const char *title, const json_t *policies)
 {
     const char *columns[SYN_REPORT_COLUMNS_MAX], *name;
+    double best[SYN_REPORT_COLUMNS_MAX];
     char text[SYN_NUMBER_TEXT];
     json_t *policy;
     if (!json_object_size(policies)) return;
     const int count = syn_report_columns(policies, columns);
+    for (int k = 0; k < count; k++) best[k] = syn_report_best_of(policies, columns[k]);
     fprintf(f, "## %s\n\n| policy |", title);
     for (int k = 0; k < count; k++) {
         fputc(' ', f);
@@ -70,9 +72,8 @@ static void policies_markdown(FILE *f, const char *title, const json_t *policies
         for (int k = 0; k < count; k++) {
             const json_t *x = json_object_get(policy, columns[k]);
             const double v = json_is_number(x) ? json_number_value(x) : NAN;
-            const bool best =
-                v == syn_report_best_of(policies, columns[k]) && strncmp(name, "oracle", 6) != 0;
-            fprintf(f, best ? " **%s** |" : " %s |", syn_number_text(v, text));
+            const bool marked = v == best[k] && strncmp(name, "oracle", 6) != 0;
+            fprintf(f, marked ? " **%s** |" : " %s |", syn_number_text(v, text));
         }
     }
     fputs("\n\n", f);

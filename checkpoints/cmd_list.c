@@ -168,7 +168,8 @@ static void metrics_text(const json_t *metrics, char *out, size_t room)
     out[0] = 0;
     json_object_foreach((json_t *)metrics, name, value)
     {
-        if (!strcmp(name, "env_steps") || shown++ == SHOWN || n >= room) continue;
+        if (!strcmp(name, "env_steps") || shown == SHOWN || n >= room) continue;
+        shown++;
         n += (size_t)snprintf(out + n, room - n, "%s%s=%.4g", n ? " " : "", name,
                               json_number_value(value));
     }

@@ -8,6 +8,8 @@
 #include "kernels/base/log.h"
 
 #define LATEST_ASIDE ".latest.1.old" /* latest/ of format 1, once its versions are taken over */
+#define MANIFEST_ASIDE                                                                             \
+    ".manifest.1.old" /* its last manifest: the weights of format 1 beside it may go */
 
 /* The number of a version with these very weights; 0 for none: a killed take-over went so far. */
 static int64_t number_of(const syn_store *store, const syn_manifest *wanted)
@@ -27,7 +29,9 @@ static int64_t number_of(const syn_store *store, const syn_manifest *wanted)
 static syn_status versions_so_far(const syn_folder *folder, syn_store *store)
 {
     *store = (syn_store){.dir = folder->path};
-    return syn_store_list(folder, store);
+    syn_status st = syn_store_list(folder, store);
+    if (st != SYN_OK) syn_store_free(store);
+    return st;
 }
 
 static syn_status write_again(const syn_folder *folder, syn_manifest *m, const void *image)
@@ -119,15 +123,18 @@ static bool is_format_1_file(const char *name)
            !strcmp(name, SYN_MANIFEST_NAME ".tmp");
 }
 
+/* Only where a take-over has left its mark: elsewhere files of these names are not ours. */
 static void clear_format_1(const syn_folder *folder)
 {
+    if (!syn_folder_has(folder, MANIFEST_ASIDE)) return;
     DIR *d = syn_folder_list(folder, ".");
-    syn_folder_remove(folder, LATEST_ASIDE);
     if (!d) return;
+    syn_folder_remove(folder, LATEST_ASIDE);
     for (struct dirent *e; (e = readdir(d));) {
         if (is_format_1_file(e->d_name)) syn_folder_remove(folder, e->d_name);
     }
     closedir(d);
+    syn_folder_remove(folder, MANIFEST_ASIDE);
 }
 
 static syn_status check_is_format_1(const syn_folder *folder)
@@ -168,10 +175,12 @@ syn_status syn_store_migrate(const syn_folder *folder)
     SYN_RETURN_IF(take_over_both(folder, folder, number));
     SYN_RETURN_IF(take_over_latest(folder));
     SYN_RETURN_IF(link_both(folder, number[1] ? number[1] : number[0]));
-    /* With the last of its manifests the folder stops being one of format 1; until then the one
-     * that loads stays. */
-    syn_folder_remove(folder, number[1] ? SYN_MANIFEST_PREVIOUS : SYN_MANIFEST_NAME);
-    syn_folder_remove(folder, number[1] ? SYN_MANIFEST_NAME : SYN_MANIFEST_PREVIOUS);
+    /* Without its manifests the folder stops being one of format 1; the one that loads goes last.
+     */
+    const bool previous = !number[1] && syn_folder_has(folder, SYN_MANIFEST_PREVIOUS);
+    syn_folder_remove(folder, previous ? SYN_MANIFEST_NAME : SYN_MANIFEST_PREVIOUS);
+    SYN_RETURN_IF(syn_folder_rename(folder, previous ? SYN_MANIFEST_PREVIOUS : SYN_MANIFEST_NAME,
+                                    MANIFEST_ASIDE));
     SYN_RETURN_IF(syn_folder_sync(folder));
     clear_format_1(folder);
     return SYN_OK;

@@ -83,7 +83,8 @@ SYN_WARN_UNUSED syn_status syn_version_encode(const char *where, const syn_tenso
 SYN_WARN_UNUSED syn_status syn_version_write(const syn_folder *folder, int64_t number,
                                              const char *manifest, const void *image, size_t bytes);
 
-/* Moves `best` (0: leaves it) and `latest` (likewise). On an error both are as they were. */
+/* Moves `best` (0: leaves it) and `latest` (likewise). On an error both are as they were, or, when
+ * only the folder could not be synced, both have moved. */
 SYN_WARN_UNUSED syn_status syn_store_link(const syn_folder *folder, int64_t best, int64_t latest);
 
 /* Where a link of the store leads; 0: nowhere, or not to one of our names. */

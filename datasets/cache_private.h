@@ -46,8 +46,7 @@ SYN_WARN_UNUSED syn_status syn_cache_seal_compute(int fd, const char *path,
 
 /* The value of config_json, to be freed; NULL when out of memory. */
 char *syn_cache_config_write(const syn_source *sources, int count);
-/* Fills ds->sources. Errors: SYN_ERR_FORMAT, without the file's name.
- */
+/* Fills ds->sources. Errors: SYN_ERR_FORMAT, without the file's name. */
 SYN_WARN_UNUSED syn_status syn_cache_config_read(const char *json, syn_dataset *ds);
 
 #endif

@@ -172,7 +172,7 @@ static syn_skip gold_mark(const conversation *c, const turn *t, syn_raw_record *
     bool found = false;
     if (t->bad || t->span_start < 0 || syn_slice_equal(t->answer, "unknown"))
         return SYN_SKIP_UNKNOWN;
-    for (int k = 0; k < c->sentence_count; k++) {
+    for (int k = 0; k < c->sentence_count && t->span_start < t->span_end; k++) {
         const sentence *s = &c->sentences[k];
         r->pieces[k].gold = s->start < t->span_end && t->span_start < s->end;
         found |= r->pieces[k].gold;

@@ -15,10 +15,12 @@
  *     although the question does not say it ("a taxi from the hotel", "the same day"). Of several,
  *     one of the same slot counts first, then one of the domain that was in use last; a bare number
  *     only under the same slot.
- * All pieces of a domain are one group. Turns without a needed earlier fact are skipped ("without
- * supporting facts"), and those for which every known fact is needed, as in dialogues about one
- * domain ("whose pieces are all supporting"). Ids lose a trailing ".json", so that a dialogue has
- * one id in all releases; turns of one dialogue share it as their context. */
+ * All pieces of a domain are one group; since there are few of different sizes, how many an agent
+ * holds says what it lacks unless the record is filled up (syn_corpus_build's `pieces`). Turns
+ * without a needed earlier fact are skipped ("without supporting facts"), and those for which every
+ * known fact is needed, as in dialogues about one domain ("whose pieces are all supporting"). Ids
+ * lose a trailing ".json", so that a dialogue has one id in all releases; turns of one dialogue
+ * share it as their context. */
 #ifndef SYN_DATASETS_DIALOGUE_H
 #define SYN_DATASETS_DIALOGUE_H
 

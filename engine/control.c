@@ -261,7 +261,8 @@ done:
     return st;
 }
 
-/* ---- Backward: each head adds its part to ds (rows, SYN_STATE) ---- */
+/* ---- Backward: each head adds its part to dstate (rows, SYN_STATE) and, where not NULL, dckm
+ * (rows, N, SYN_CKM), which the pairs overwrite ---- */
 
 static void add(int64_t n, real *to, const real *x)
 {
@@ -270,10 +271,10 @@ static void add(int64_t n, real *to, const real *x)
 
 static syn_status pair_backward(syn_ctx *ctx, const syn_control *c, int64_t rows,
                                 const syn_observation *x, syn_control_cache *k, const real *dpair,
-                                real *dstate)
+                                real *dstate, real *dckm)
 {
     const syn_params *t = &c->params;
-    real *ds, *dq, *dr, *part;
+    real *ds, *dq, *dr, *part, *dckm_r = NULL;
     SYN_TAKE(ctx, ds, real, rows * K * P);
     SYN_TAKE(ctx, dq, real, rows * N * K * P);
     SYN_TAKE(ctx, dr, real, rows * N * K * P);
@@ -289,17 +290,20 @@ static syn_status pair_backward(syn_ctx *ctx, const syn_control *c, int64_t rows
     add(rows * SYN_STATE, dstate, part);
     SYN_RETURN_IF(syn_linear_backward(ctx, rows * N, SYN_CKM, K * P, x->ckm, SYN_CKM,
                                       syn_value(t, SYN_C_PAIR_Q), k->q, K * P, SYN_ACT_NONE, dq,
-                                      K * P, NULL, 0, syn_grad(t, SYN_C_PAIR_Q), NULL));
-    return syn_linear_backward(ctx, rows * N, SYN_CKM, K * P, x->ckm, SYN_CKM,
-                               syn_value(t, SYN_C_PAIR_R), k->r, K * P, SYN_ACT_NONE, dr, K * P,
-                               NULL, 0, syn_grad(t, SYN_C_PAIR_R), NULL);
+                                      K * P, dckm, SYN_CKM, syn_grad(t, SYN_C_PAIR_Q), NULL));
+    if (dckm) SYN_TAKE(ctx, dckm_r, real, rows * N * SYN_CKM);
+    SYN_RETURN_IF(syn_linear_backward(ctx, rows * N, SYN_CKM, K * P, x->ckm, SYN_CKM,
+                                      syn_value(t, SYN_C_PAIR_R), k->r, K * P, SYN_ACT_NONE, dr,
+                                      K * P, dckm_r, SYN_CKM, syn_grad(t, SYN_C_PAIR_R), NULL));
+    if (dckm) add(rows * N * SYN_CKM, dckm, dckm_r);
+    return SYN_OK;
 }
 
 static syn_status agent_backward(syn_ctx *ctx, const syn_control *c, int64_t rows,
-                                 syn_control_cache *k, real *dagent, real *dstate)
+                                 syn_control_cache *k, real *dagent, real *dstate, real *dckm)
 {
     const syn_params *t = &c->params;
-    real *dhid, *ds, *dq, *part;
+    real *dhid, *ds, *dq, *part, *din = NULL;
     SYN_TAKE(ctx, dhid, real, rows * N * P);
     SYN_TAKE(ctx, ds, real, rows * P);
     SYN_TAKE(ctx, dq, real, rows * N * P);
@@ -316,15 +320,33 @@ static syn_status agent_backward(syn_ctx *ctx, const syn_control *c, int64_t row
                                       syn_value(t, SYN_C_AGENT_S), k->agent_s, P, SYN_ACT_NONE, ds,
                                       P, part, SYN_STATE, syn_grad(t, SYN_C_AGENT_S), NULL));
     add(rows * SYN_STATE, dstate, part);
-    return syn_linear_backward(ctx, rows * N, AGENT_IN, P, k->agent_in, AGENT_IN,
-                               syn_value(t, SYN_C_AGENT_Q), k->agent_q, P, SYN_ACT_NONE, dq, P,
-                               NULL, 0, syn_grad(t, SYN_C_AGENT_Q), NULL);
+    if (dckm) SYN_TAKE(ctx, din, real, rows * N * AGENT_IN);
+    SYN_RETURN_IF(syn_linear_backward(ctx, rows * N, AGENT_IN, P, k->agent_in, AGENT_IN,
+                                      syn_value(t, SYN_C_AGENT_Q), k->agent_q, P, SYN_ACT_NONE, dq,
+                                      P, din, AGENT_IN, syn_grad(t, SYN_C_AGENT_Q), NULL));
+    for (int64_t r = 0; dckm && r < rows * N; r++)
+        add(SYN_CKM, dckm + r * SYN_CKM, din + r * AGENT_IN);
+    return SYN_OK;
 }
 
-/* The global head or the critic: out = W2 tanh(W1 in). Adds the state's part of d(in). */
+/* From the input of the global head and the critic: the asker's vector, and the team's mean. */
+static void add_team(int64_t rows, const int32_t *count, const real *din, real *dckm)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        const real *asker = din + r * SYN_GLOBAL_X + SYN_STATE, *mean = asker + SYN_CKM;
+        real *to = dckm + r * N * SYN_CKM;
+        add(SYN_CKM, to, asker);
+        for (int i = 0; i < count[r]; i++) {
+            for (int d = 0; d < SYN_CKM; d++) to[i * SYN_CKM + d] += mean[d] / (real)count[r];
+        }
+    }
+}
+
+/* The global head or the critic: out = W2 tanh(W1 in). Adds the parts of d(in). */
 static syn_status mlp_backward(syn_ctx *ctx, const syn_control *c, int64_t rows, int64_t hidden,
                                int64_t outs, int first, const real *in, const real *hid,
-                               const real *out, real *dout, real *dstate)
+                               const real *out, real *dout, const int32_t *count, real *dstate,
+                               real *dckm)
 {
     const syn_params *t = &c->params;
     real *dhid, *din;
@@ -338,6 +360,7 @@ static syn_status mlp_backward(syn_ctx *ctx, const syn_control *c, int64_t rows,
         SYN_ACT_TANH, dhid, hidden, din, SYN_GLOBAL_X, syn_grad(t, first), syn_grad(t, first + 1)));
     for (int64_t r = 0; r < rows; r++)
         add(SYN_STATE, dstate + r * SYN_STATE, din + r * SYN_GLOBAL_X);
+    if (dckm) add_team(rows, count, din, dckm);
     return SYN_OK;
 }
 
@@ -349,7 +372,7 @@ static syn_status tell(const syn_control_ready *ready, int first, int last)
 syn_status syn_control_backward(syn_ctx *ctx, const syn_control *c, int64_t T, int64_t E,
                                 const syn_observation *x, const real *h0, const real *c0,
                                 syn_control_cache *k, const real *dlogit, const real *dvalue,
-                                const syn_control_ready *ready)
+                                real *dckm, const syn_control_ready *ready)
 {
     const int64_t rows = T * E;
     const syn_seq seq = {E, T, rows, NULL, x->reset};
@@ -364,14 +387,14 @@ syn_status syn_control_backward(syn_ctx *ctx, const syn_control *c, int64_t T, i
     memcpy(dflat, dlogit, sizeof(real) * (size_t)(rows * SYN_ACTIONS_MAX));
     memcpy(dv, dvalue, sizeof(real) * (size_t)rows);
     flat_logits(ctx, rows, dflat, dpair, dagent, dglobal, true);
-    SYN_RETURN_IF(pair_backward(ctx, c, rows, x, k, dpair, dstate));
+    SYN_RETURN_IF(pair_backward(ctx, c, rows, x, k, dpair, dstate, dckm));
     SYN_RETURN_IF(tell(ready, SYN_C_PAIR_S, SYN_C_PAIR_W0));
-    SYN_RETURN_IF(agent_backward(ctx, c, rows, k, dagent, dstate));
+    SYN_RETURN_IF(agent_backward(ctx, c, rows, k, dagent, dstate, dckm));
     SYN_RETURN_IF(tell(ready, SYN_C_AGENT_S, SYN_C_AGENT_W0));
     SYN_RETURN_IF(mlp_backward(ctx, c, rows, SYN_GLOBAL_HIDDEN, 2, SYN_C_GLOBAL_W, k->global_in,
-                               k->global_hid, k->global, dglobal, dstate));
+                               k->global_hid, k->global, dglobal, x->count, dstate, dckm));
     SYN_RETURN_IF(mlp_backward(ctx, c, rows, SYN_CRITIC_HIDDEN, 1, SYN_C_CRITIC_W, k->global_in,
-                               k->critic_hid, dv, dv, dstate));
+                               k->critic_hid, dv, dv, x->count, dstate, dckm));
     SYN_RETURN_IF(tell(ready, SYN_C_GLOBAL_W, SYN_C_CRITIC_OUT_B));
     SYN_RETURN_IF(syn_state_backward(ctx, c, &seq, x->message, h0, c0, k, dstate));
     return tell(ready, SYN_C_IN_W, SYN_C_B);

@@ -1,6 +1,6 @@
 /* Who speaks to whom, and when to stop: state encoder, policy (actor) and critic.
  *
- *   state   message vector (224) -> linear 256 -> LSTM 512, one step per turn, zeroed at a reset
+ *   state   message vector (96) -> linear 256 -> LSTM 512, one step per turn, zeroed at a reset
  *   pairs   tanh(P s + Q ckm_i + R ckm_j + X x_ij) . w, its own weights for SEND and REQUEST
  *   agents  tanh(P' s + Q' [ckm_i, x_i]) . w': BROADCAST(i), ALONE(i)
  *   global  tanh(V [s, ckm of the asker, mean ckm, summary]) . w'': ANSWER, ABSTAIN; the critic
@@ -77,12 +77,12 @@ typedef struct syn_control_ready {
     void *user;
 } syn_control_ready;
 
-/* dlogit (T*E, SYN_ACTIONS_MAX), dvalue (T*E): in. Gradients are added to params.grad. ready may be
- * NULL. */
+/* dlogit (T*E, SYN_ACTIONS_MAX), dvalue (T*E): in. Gradients are added to params.grad. dckm (T*E,
+ * SYN_AGENTS_MAX, SYN_CKM) or NULL: overwritten with the gradient of x->ckm. ready may be NULL. */
 SYN_WARN_UNUSED syn_status syn_control_backward(syn_ctx *ctx, const syn_control *c, int64_t T,
                                                 int64_t E, const syn_observation *x, const real *h0,
                                                 const real *c0, syn_control_cache *cache,
-                                                const real *dlogit, const real *dvalue,
+                                                const real *dlogit, const real *dvalue, real *dckm,
                                                 const syn_control_ready *ready);
 
 /* The state encoder alone, for its pre-training: message (T*E, SYN_DM) -> state (T*E, SYN_STATE).

@@ -15,8 +15,8 @@
 
 enum {
     SYN_MESSAGE_META = 31,
-    SYN_DM = SYN_DE + SYN_DX + 1 + SYN_MESSAGE_META, /* message vector: 224 */
-    SYN_PAIR_X = 14 + SYN_DQ + SYN_DV, /* features of a possible SEND or REQUEST: 52 */
+    SYN_DM = SYN_DX + 1 + SYN_MESSAGE_META, /* message vector: interaction, logit, meta */
+    SYN_PAIR_X = 14 + SYN_DQ + SYN_DV,      /* features of a possible SEND or REQUEST: 52 */
     SYN_AGENT_X = 16,
     SYN_SUMMARY = 24
 };

@@ -10,7 +10,6 @@ enum { R = SYN_ROWS_MAX, N = SYN_AGENTS_MAX };
 /* One environment with everything known of it. */
 typedef struct team {
     const syn_env *env;
-    const syn_tasks *tasks;
     const real *quest;
     const real *own, *all, *rel, *link, *gap; /* of this environment */
     const float *rank;
@@ -30,7 +29,6 @@ static void team_make(team *t, const syn_observer *o, const syn_tasks *tasks, co
                       int64_t e)
 {
     t->env = env;
-    t->tasks = tasks;
     t->quest = tasks->quest + (int64_t)env->task * SYN_TASK_QUEST;
     t->own = o->own + e * N * R * SYN_DV;
     t->all = o->all + e * R * SYN_DV;
@@ -88,19 +86,13 @@ static void message_vector(const team *t, real *x)
     const int from = asked ? a->to : a->from, to = asked ? a->from : a->to; /* of the delivery */
     const int reader = to >= 0 ? to : from >= 0 ? from : 0;
     memset(x, 0, sizeof(real) * SYN_DM);
-    real *meta = x + SYN_DE + SYN_DX + 1;
-    if (a->kind == SYN_NO_ACTION && env->turn == 0) {
-        memcpy(x, t->tasks->q + (int64_t)env->task * SYN_DE, sizeof(real) * SYN_DE);
-    } else if (a->piece >= 0) {
+    real *meta = x + SYN_DX + 1;
+    if (a->piece >= 0) {
         const int p = a->piece;
-        if (a->kind != SYN_ALONE) {
-            memcpy(x, t->tasks->e + ((int64_t)env->task * R + p) * SYN_DE, sizeof(real) * SYN_DE);
-        }
-        memcpy(x + SYN_DE, t->quest + p * SYN_DQ, sizeof(real) * SYN_DQ);
-        memcpy(x + SYN_DE + SYN_DQ, t->own + (reader * R + p) * SYN_DV, sizeof(real) * SYN_DV);
-        if (t->central)
-            memcpy(x + SYN_DE + SYN_DQ + SYN_DV, t->all + p * SYN_DV, sizeof(real) * SYN_DV);
-        x[SYN_DE + SYN_DX] = squash(t->central ? t->rel[p] : (real)t->rank[reader * R + p]);
+        memcpy(x, t->quest + p * SYN_DQ, sizeof(real) * SYN_DQ);
+        memcpy(x + SYN_DQ, t->own + (reader * R + p) * SYN_DV, sizeof(real) * SYN_DV);
+        if (t->central) memcpy(x + SYN_DQ + SYN_DV, t->all + p * SYN_DV, sizeof(real) * SYN_DV);
+        x[SYN_DX] = squash(t->central ? t->rel[p] : (real)t->rank[reader * R + p]);
         meta[10] = env->giver[from][p] != from;
         meta[11] = env->giver[from][p] == from;
         meta[22] = env->arrived[reader][p] == env->turn;

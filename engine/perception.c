@@ -365,31 +365,56 @@ static syn_status recurrent_backward(syn_ctx *ctx, const syn_perception *p, cons
     return SYN_OK;
 }
 
-syn_status syn_perception_backward(syn_ctx *ctx, const syn_perception *p,
-                                   const syn_team_batch *batch, syn_perception_cache *k,
-                                   const real *dlogit)
+/* The reverse of encode. */
+static syn_status encode_backward(syn_ctx *ctx, const syn_perception *p, const syn_seq *seq,
+                                  const real *items, const syn_perception_cache *k,
+                                  const real *dckm)
 {
-    const int64_t n = batch->agents, rows = batch->seq.rows;
+    const int64_t rows = seq->rows;
     const syn_params *t = &p->params;
-    real *dckm, *din;
-    SYN_TAKE(ctx, dckm, real, n * SYN_CKM);
+    real *din;
     SYN_TAKE(ctx, din, real, rows * SYN_DI_HIDDEN);
-    SYN_RETURN_IF(gap_backward(ctx, p, batch, k, dlogit, dckm));
-    if (k->train)
-        SYN_RETURN_IF(syn_dropout(ctx, n * SYN_CKM, p->dropout, k->seed, 4 * k->counter + 1, dckm));
     if (p->without & SYN_WITHOUT_CKM)
-        mean_backward(&batch->seq, dckm, din, syn_grad(t, SYN_P_EMPTY));
+        mean_backward(seq, dckm, din, syn_grad(t, SYN_P_EMPTY));
     else
-        SYN_RETURN_IF(recurrent_backward(ctx, p, &batch->seq, k, dckm, din));
+        SYN_RETURN_IF(recurrent_backward(ctx, p, seq, k, dckm, din));
     if (rows == 0) return SYN_OK;
     if (k->train) {
         SYN_RETURN_IF(
             syn_dropout(ctx, rows * SYN_DI_HIDDEN, p->dropout, k->seed, 4 * k->counter, din));
     }
-    return syn_linear_backward(ctx, rows, SYN_DI, SYN_DI_HIDDEN, batch->items, SYN_DI,
+    return syn_linear_backward(ctx, rows, SYN_DI, SYN_DI_HIDDEN, items, SYN_DI,
                                syn_value(t, SYN_P_IN_W), k->in, SYN_DI_HIDDEN, SYN_ACT_RELU, din,
                                SYN_DI_HIDDEN, NULL, 0, syn_grad(t, SYN_P_IN_W),
                                syn_grad(t, SYN_P_IN_B));
+}
+
+syn_status syn_perception_backward(syn_ctx *ctx, const syn_perception *p,
+                                   const syn_team_batch *batch, syn_perception_cache *k,
+                                   const real *dlogit)
+{
+    const int64_t n = batch->agents;
+    real *dckm;
+    SYN_TAKE(ctx, dckm, real, n * SYN_CKM);
+    SYN_RETURN_IF(gap_backward(ctx, p, batch, k, dlogit, dckm));
+    if (k->train)
+        SYN_RETURN_IF(syn_dropout(ctx, n * SYN_CKM, p->dropout, k->seed, 4 * k->counter + 1, dckm));
+    return encode_backward(ctx, p, &batch->seq, batch->items, k, dckm);
+}
+
+syn_status syn_ckm_backward(syn_ctx *ctx, const syn_perception *p, const syn_seq *seq,
+                            const real *items, const real *bias, const real *dckm)
+{
+    if (seq->batch == 0) return SYN_OK;
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    syn_perception_cache *k;
+    syn_status st;
+    SYN_TRY(cache_take(ctx, &k, seq->rows, seq->batch));
+    SYN_TRY(encode(ctx, p, seq, items, bias, k, k->ckm));
+    SYN_TRY(encode_backward(ctx, p, seq, items, k, dckm));
+done:
+    syn_scratch_pop(ctx, mark);
+    return st;
 }
 
 const real *syn_perception_ckm(const syn_perception_cache *cache)

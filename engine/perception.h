@@ -150,6 +150,12 @@ SYN_WARN_UNUSED syn_status syn_perception_backward(syn_ctx *ctx, const syn_perce
                                                    const syn_team_batch *batch,
                                                    syn_perception_cache *cache, const real *dlogit);
 
+/* dckm (batch, SYN_CKM): in, the gradient of vectors as syn_ckm_forward makes them from the same
+ * arguments; it goes on into the encoder's p->params.grad, added. */
+SYN_WARN_UNUSED syn_status syn_ckm_backward(syn_ctx *ctx, const syn_perception *p,
+                                            const syn_seq *seq, const real *items, const real *bias,
+                                            const real *dckm);
+
 /* The agents' vectors of a forward pass, (agents, SYN_CKM), before dropout. */
 const real *syn_perception_ckm(const syn_perception_cache *cache);
 

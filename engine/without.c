@@ -8,10 +8,10 @@
 
 /* Where the parts of an input begin. */
 enum {
-    OWN = SYN_DQ,               /* within the interaction features: one agent's view */
-    ALL = SYN_DQ + SYN_DV,      /* and all pieces' view */
-    META = SYN_DE + SYN_DX + 1, /* of the message vector */
-    PIECE = 14,                 /* of a pair: features of the piece that would be sent */
+    OWN = SYN_DQ,          /* within the interaction features: one agent's view */
+    ALL = SYN_DQ + SYN_DV, /* and all pieces' view */
+    META = SYN_DX + 1,     /* of the message vector */
+    PIECE = 14,            /* of a pair: features of the piece that would be sent */
     COVERED = 20,
     COVERABLE = 21 /* of the summary: columns of the asker's view, of all's */
 };
@@ -37,20 +37,20 @@ static const struct fall {
     {SYN_WITHOUT_INTERACTION, SYN_INPUT_RANKER_ALL, 1, SYN_DX - 1},
     {SYN_WITHOUT_INTERACTION, SYN_INPUT_REFINER, 1, SYN_DX - 1},
     {SYN_WITHOUT_INTERACTION, SYN_INPUT_ITEM, 1, SYN_DX - 1},
-    {SYN_WITHOUT_INTERACTION, SYN_INPUT_MESSAGE, SYN_DE + 1, SYN_DX - 1},
+    {SYN_WITHOUT_INTERACTION, SYN_INPUT_MESSAGE, 1, SYN_DX - 1},
     {SYN_WITHOUT_INTERACTION, SYN_INPUT_PAIR, PIECE + 1, SYN_DQ + SYN_DV - 1},
     {SYN_WITHOUT_INTERACTION, SYN_INPUT_SUMMARY, COVERED, 2},
 
     {SYN_WITHOUT_OWN_VIEW, SYN_INPUT_RANKER, OWN, SYN_DV},
     {SYN_WITHOUT_OWN_VIEW, SYN_INPUT_ITEM, OWN, SYN_DV},
-    {SYN_WITHOUT_OWN_VIEW, SYN_INPUT_MESSAGE, SYN_DE + OWN, SYN_DV},
+    {SYN_WITHOUT_OWN_VIEW, SYN_INPUT_MESSAGE, OWN, SYN_DV},
     {SYN_WITHOUT_OWN_VIEW, SYN_INPUT_PAIR, PIECE + OWN, SYN_DV},
     {SYN_WITHOUT_OWN_VIEW, SYN_INPUT_SUMMARY, COVERED, 1},
 
     {SYN_WITHOUT_ALL_VIEW, SYN_INPUT_RANKER_ALL, OWN, 2 * SYN_DV},
     {SYN_WITHOUT_ALL_VIEW, SYN_INPUT_REFINER, OWN, 2 * SYN_DV},
     {SYN_WITHOUT_ALL_VIEW, SYN_INPUT_ITEM, ALL, SYN_DV},
-    {SYN_WITHOUT_ALL_VIEW, SYN_INPUT_MESSAGE, SYN_DE + ALL, SYN_DV},
+    {SYN_WITHOUT_ALL_VIEW, SYN_INPUT_MESSAGE, ALL, SYN_DV},
     {SYN_WITHOUT_ALL_VIEW, SYN_INPUT_SUMMARY, COVERABLE, 1},
 
     /* Columns as engine/observe_turn.c writes them. */

@@ -128,8 +128,9 @@ SYN_HD int syn_env_deal(syn_rng *rng, uint32_t present, uint32_t gold, int strat
  * as far as parts allow. Whatever the stratum, the asker's number of pieces is aimed at what a
  * sufficient episode of this task has: the parts with gold, and each other part with one chance in
  * n; where it must lack gold it gets, of some draws, the one whose size is nearest. Counts tell
- * nothing when parts are of equal size, and otherwise only as much as the sizes of the parts with
- * and without gold differ. In an unanswerable episode what stands in for the gold piece counts as
+ * nothing when parts are of equal size and not all have gold, and otherwise as much as the sizes of
+ * the parts with and without gold differ; where every part has gold, who holds all lacks nothing
+ * and the count says so. In an unanswerable episode what stands in for the gold piece counts as
  * gold here, and sufficient and closable deals have their usual shares, so that who holds the
  * domain says nothing either. Nobody else's parts follow any rule. */
 

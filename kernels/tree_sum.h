@@ -13,7 +13,8 @@ enum { SYN_TREE_ROWS_MAX = 1024 };
 /* x (R, n), inout: row 0 becomes ((x0+x1)+(x2+x3))+..., the others keep their values. R in
  * [1, SYN_TREE_ROWS_MAX]; where it is no power of two, with p the largest below it, the first R-p
  * pairs of rows are added first and count as one row each: (x0+x1)+x2. Async on ctx->stream, no
- * scratch, the same bits on the CPU and on CUDA. Errors: SYN_ERR_INVALID (R, n < 0). */
+ * scratch, the same bits on the CPU and on CUDA, but for denormals, which the CPU flushes. Errors:
+ * SYN_ERR_INVALID (R, n < 0). */
 SYN_WARN_UNUSED syn_status syn_tree_sum(syn_ctx *ctx, real *x, int64_t R, int64_t n);
 SYN_WARN_UNUSED syn_status syn_tree_sum_cpu(syn_ctx *ctx, real *x, int64_t R, int64_t n);
 SYN_WARN_UNUSED syn_status syn_tree_sum_cuda(syn_ctx *ctx, real *x, int64_t R, int64_t n);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "kernels/base/log.h"
+#include "trainer/finetune.h"
 #include "trainer/run.h"
 #include "trainer/stop.h"
 #include "trainer/train.h"
@@ -15,12 +16,12 @@ int syn_cmd_train(int argc, char **argv);
 
 typedef struct train_options {
     syn_run_config run; /* first: shared options */
-    const char *init, *out, *backend, *rendezvous;
+    const char *init, *out, *backend, *rendezvous, *finetune;
     int64_t env_steps, schedule_steps, num_episodes, batch_size, mini_batch_size, horizon, epochs;
     int64_t checkpoint_interval, auto_save_interval, max_versions, eval_interval, eval_episodes,
         patience, compare_interval, rank_timeout;
-    double lr_actor, lr_critic, gamma, gae_lambda, clip_epsilon, entropy_coef, entropy_coef_end,
-        value_loss_coef, max_grad_norm, kl_stop, untitled_share;
+    double lr_actor, lr_critic, lr_finetune, gamma, gae_lambda, clip_epsilon, entropy_coef,
+        entropy_coef_end, value_loss_coef, max_grad_norm, kl_stop, untitled_share;
     bool resume, save_best_only, reward_shaping, value_norm, decay_lr, deterministic;
 } train_options;
 
@@ -45,10 +46,16 @@ static const syn_option options[] = {
      "Instead of --env-steps: this many episodes, counted as 4 steps each.", NULL},
     {"resume", SYN_OPTION_BOOL, FIELD(resume), NULL, 0, 0, NULL,
      "Go on from the latest version in OUT.", NULL},
-    {"lr-actor", SYN_OPTION_REAL, FIELD(lr_actor), "7e-4", 1e-9, 1, "R",
+    {"lr-actor", SYN_OPTION_REAL, FIELD(lr_actor), "4e-4", 1e-9, 1, "R",
      "Learning rate of state encoder and policy.", NULL},
     {"lr-critic", SYN_OPTION_REAL, FIELD(lr_critic), "1e-3", 1e-9, 1, "R",
      "Learning rate of the critic.", NULL},
+    {"finetune", SYN_OPTION_TEXT, FIELD(finetune), NULL, 0, 0, "ckm,gap",
+     "Judges that go on learning, ckm, gap or both: from the labels of the states visited, and ckm "
+     "from PPO's loss too.",
+     NULL},
+    {"lr-finetune", SYN_OPTION_REAL, FIELD(lr_finetune), "1e-4", 1e-9, 1, "R",
+     "Learning rate of --finetune.", NULL},
     {"gamma", SYN_OPTION_REAL, FIELD(gamma), "0.99", 0, 1, "G", "Discount.", NULL},
     {"gae-lambda", SYN_OPTION_REAL, FIELD(gae_lambda), "0.95", 0, 1, "L",
      "Of generalised advantage estimation.", NULL},
@@ -73,8 +80,8 @@ static const syn_option options[] = {
     {"mini-batch-size", SYN_OPTION_INT, FIELD(mini_batch_size), "512", 32, 1 << 24, "N",
      "Environment steps of one optimiser step, over all ranks.", NULL},
     {"horizon", SYN_OPTION_INT, FIELD(horizon), "32", 1, 4096, "T", "Turns of one roll-out.", NULL},
-    {"epochs", SYN_OPTION_INT, FIELD(epochs), "5", 1, 100, "N", "Passes over a roll-out.",
-     "NUM_EPOCHS"},
+    {"epochs", SYN_OPTION_INT, FIELD(epochs), "5", 1, SYN_PPO_EPOCHS_MAX, "N",
+     "Passes over a roll-out.", "NUM_EPOCHS"},
     {"reward-shaping", SYN_OPTION_BOOL, FIELD(reward_shaping), "true", 0, 0, NULL,
      "Add the potential to the reward.", NULL},
     {"untitled-share", SYN_OPTION_REAL, FIELD(untitled_share), "0.3", 0, 1, "P",
@@ -109,7 +116,8 @@ static const syn_command command = {
     "train",
     "trains the policy: who says what to whom, and when to stop (phase 2, PPO)",
     NULL,
-    "The judges of phase 1 stay as they are; state encoder, policy and critic learn. Which weights "
+    "The judges of phase 1 stay as they are, but for --finetune (which takes a checkpoint "
+    "pre-trained with --cross-fit 0); state encoder, policy and critic learn. Which weights "
     "are best is decided by the mean return on held-out records. metrics.jsonl gets one JSON "
     "object "
     "per update.\n\n"
@@ -156,6 +164,8 @@ static syn_status shard_shapes(const train_options *o, int ranks, syn_ppo_config
 static syn_status train_config(const train_options *o, syn_dist *dist, syn_train_config *c)
 {
     syn_env_config env;
+    unsigned finetune;
+    SYN_RETURN_IF(syn_finetune_parse(o->finetune, &finetune));
     SYN_RETURN_IF(syn_run_env(&o->run, &env));
     env.gamma = o->reward_shaping ? (float)o->gamma : 0;
     syn_ppo_config ppo = SYN_PPO_DEFAULT;
@@ -187,6 +197,8 @@ static syn_status train_config(const train_options *o, syn_dist *dist, syn_train
                             .save_best_only = o->save_best_only,
                             .max_versions = (int)o->max_versions,
                             .same_interval = o->compare_interval,
+                            .finetune = finetune,
+                            .lr_finetune = o->lr_finetune,
                             .untitled_share = (float)o->untitled_share,
                             .out = o->out,
                             .dist = dist};
@@ -199,7 +211,8 @@ static json_t *config_json(const train_options *o, const syn_train_config *c)
 {
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:f, s:b, s:I, s:I, s:I, s:I, s:I, s:f, "
-        "s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b, s:b, s:I, s:I, s:I}",
+        "s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:b, s:I, s:s, s:f}",
         "phase", "train", "init", o->init ? o->init : "", "goal", o->run.goal, "num_agents_range",
         o->run.num_agents_range, "seed", (json_int_t)o->run.seed, "pieces",
         (json_int_t)o->run.pieces, "max_rounds", (json_int_t)o->run.max_rounds, "read_limit",
@@ -212,15 +225,20 @@ static json_t *config_json(const train_options *o, const syn_train_config *c)
         "entropy_coef", o->entropy_coef, "entropy_coef_end", o->entropy_coef_end, "value_loss_coef",
         o->value_loss_coef, "max_grad_norm", o->max_grad_norm, "kl_stop", o->kl_stop, "decay_lr",
         o->decay_lr, "value_norm", o->value_norm, "env_steps", (json_int_t)c->env_steps,
-        "schedule_steps", (json_int_t)c->schedule_steps, "threads", (json_int_t)o->run.threads);
+        "schedule_steps", (json_int_t)c->schedule_steps, "threads", (json_int_t)o->run.threads,
+        "eval_interval", (json_int_t)o->eval_interval, "eval_episodes",
+        (json_int_t)o->eval_episodes, "patience", (json_int_t)o->patience, "checkpoint_interval",
+        (json_int_t)o->checkpoint_interval, "save_best_only", o->save_best_only, "compare_interval",
+        (json_int_t)o->compare_interval, "finetune", syn_finetune_text(c->finetune), "lr_finetune",
+        o->lr_finetune);
 }
 
 /* The game must be the same, or the moments and the value's scale say nothing. */
 static syn_status same_game(const json_t *was, const json_t *is, const char *out)
 {
     static const char *const keys[] = {
-        "goal",       "pieces",     "seed",           "num_agents_range",
-        "max_rounds", "read_limit", "reward_shaping", "untitled_share"};
+        "goal",       "pieces",         "seed",           "num_agents_range", "max_rounds",
+        "read_limit", "reward_shaping", "untitled_share", "finetune"};
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
         const json_t *before = json_object_get(was, keys[k]);
         if (!before || json_equal(before, json_object_get(is, keys[k]))) continue;
@@ -238,7 +256,8 @@ static void tell_changes(const json_t *was, const json_t *is, const char *out)
         "deterministic", "batch_size", "mini_batch_size", "horizon",       "epochs",
         "lr_actor",      "lr_critic",  "gamma",           "gae_lambda",    "clip_epsilon",
         "entropy_coef",  "kl_stop",    "value_loss_coef", "max_grad_norm", "entropy_coef_end",
-        "decay_lr",      "value_norm", "schedule_steps",  "threads"};
+        "decay_lr",      "value_norm", "schedule_steps",  "threads",       "eval_interval",
+        "eval_episodes", "lr_finetune"};
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
         json_t *before = json_object_get(was, keys[k]), *now = json_object_get(is, keys[k]);
         if (!before || json_equal(before, now)) continue;
@@ -299,6 +318,22 @@ static syn_status open_latest(const char *out, syn_checkpoint **cp)
     return syn_checkpoint_open_version(out, "latest", cp);
 }
 
+/* A run that goes on began where it began, whatever --init says on the way. */
+static syn_status keep_init(command_state *k, syn_train_config *c)
+{
+    char *text = syn_model_config(k->cp);
+    json_t *was = text ? json_loads(text, 0, NULL) : NULL, *is = json_loads(k->config, 0, NULL);
+    json_t *init = json_object_get(was, "init");
+    if (init && json_object_set(is, "init", init) == 0) {
+        free(k->config);
+        c->config_json = k->config = json_dumps(is, JSON_COMPACT);
+    }
+    json_decref(was);
+    json_decref(is);
+    free(text);
+    return k->config ? SYN_OK : syn_fail(SYN_ERR_MEMORY, "out of memory for the options");
+}
+
 static syn_status load_model(command_state *k, syn_train_config *c)
 {
     const train_options *o = &k->o;
@@ -310,8 +345,15 @@ static syn_status load_model(command_state *k, syn_train_config *c)
                         "%s: holds no ckm and gap detector; run 'syncog pretrain' first",
                         o->resume ? o->out : o->init);
     }
+    if (c->finetune && k->m.parts) {
+        return syn_fail(SYN_ERR_USAGE,
+                        "--finetune: %s holds cross-fitted judges, of which none is deployed; it "
+                        "takes a checkpoint pre-trained with --cross-fit 0",
+                        o->resume ? o->out : o->init);
+    }
     if (o->resume) {
         SYN_RETURN_IF(resume_from(k->cp, o, c));
+        SYN_RETURN_IF(keep_init(k, c));
         c->resume = k->cp;
     }
     if (!k->m.has_control)
@@ -320,12 +362,9 @@ static syn_status load_model(command_state *k, syn_train_config *c)
     return SYN_OK;
 }
 
-/* FNV-1a */
 static uint64_t text_hash(const char *text)
 {
-    uint64_t hash = 14695981039346656037u;
-    for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 1099511628211u;
-    return hash;
+    return syn_dataset_key(text, strlen(text));
 }
 
 /* All ranks must have been told, and have read, the same. */

@@ -57,7 +57,8 @@ int syn_dist_local_rank(void);
 /* Sum over ranks, in place; x (n). Per element a fixed binary tree over ranks,
  * ((0+1)+(2+3))+((4+5)+(6+7)), the same bits on every rank and in every run, whatever carries it.
  * For a power-of-two size the tree continues a power-of-two tree of local partial sums; else the
- * first size-p ranks pairs (p the largest power of two) are added first: (0+1)+2 for three.
+ * first size-p ranks pairs (p the largest power of two) are added first: (0+1)+2 for three. Sums
+ * in host memory take denormals for 0, as all CPU ops do.
  * begin posts a bucket and returns at once, so that the caller computes the next one meanwhile; x
  * must stay untouched until syn_dist_sum_wait returns, which waits for all that was posted. On CUDA
  * begin follows what is queued on the context's stream. */

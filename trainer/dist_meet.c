@@ -189,7 +189,7 @@ static bool read_file(const char *path, syn_dist_meeting *m, char *reason, size_
 }
 
 /* Under another name first: a reader never sees half of it. Of what lies there already only an
- * earlier run's address is replaced. */
+ * earlier run's address is replaced. Its token is for the ranks' own user. */
 static syn_status leave_file(const char *path, const syn_dist_meeting *m)
 {
     char temporary[4096], reason[128];
@@ -201,9 +201,11 @@ static syn_status leave_file(const char *path, const syn_dist_meeting *m)
         (int)sizeof temporary) {
         return syn_fail(SYN_ERR_USAGE, "the meeting file's name is too long");
     }
-    FILE *f = fopen(temporary, "w");
+    unlink(temporary);
+    const int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
     bool written = f && fprintf(f, "%s%s\n", file_head, m->address) > 0;
-    if (f && fclose(f) != 0) written = false;
+    if (f ? fclose(f) != 0 : fd >= 0 && close(fd) != 0) written = false;
     if (written && rename(temporary, path) == 0) return SYN_OK;
     const int error = errno;
     unlink(temporary);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernels/base/ctx.h"
 #include "kernels/base/log.h"
 #include "kernels/base/progress.h"
 #include "trainer/dist_private.h"
@@ -185,6 +186,7 @@ static void await_caller(syn_dist *d)
 void *syn_dist_thread(void *dist)
 {
     syn_dist *d = dist;
+    syn_flush_denormals();            /* it adds, as the CPU ops do: a tree's bits are theirs */
     prctl(PR_SET_TIMERSLACK, 1000UL); /* ns: sleeps of tens of microseconds are meant so */
     syn_status st = open_all(d);
     pthread_mutex_lock(&d->lock);

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,4 +67,27 @@ done:
     syn_observer_free(ctx, &o);
     free(envs);
     return st;
+}
+
+syn_status syn_calibrate_perception(syn_ctx *ctx, syn_perception *p, bool central,
+                                    const syn_corpus *corpus, const int32_t *records,
+                                    int64_t record_count, int64_t count, uint64_t seed,
+                                    double *link_auroc)
+{
+    syn_measured m;
+    syn_episode_config states = syn_episodes_opening;
+    states.deliveries_max = 6;
+    states.opening_share = 0.6f;
+    for (int k = 0; k < SYN_GAP_OUT; k++) p->calibrated[k] = (syn_calibration){1, 0};
+    SYN_RETURN_IF(
+        syn_measure(ctx, p, central, corpus, &states, records, record_count, count, seed, &m));
+    p->calibrated[SYN_GAP] = syn_calibration_fit(m.gap, m.gaps);
+    for (int64_t i = 0; i < m.links; i++) { /* measured as probabilities: back to logits */
+        double x = fmin(fmax(m.link[i].logit, 1e-6), 1 - 1e-6);
+        m.link[i].logit = (float)log(x / (1 - x));
+    }
+    p->calibrated[SYN_LINK] = syn_calibration_fit(m.link, m.links);
+    if (link_auroc) *link_auroc = syn_auroc(m.link, m.links);
+    syn_measured_free(&m);
+    return SYN_OK;
 }

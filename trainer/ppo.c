@@ -11,9 +11,11 @@ static syn_status check_shapes(const syn_ppo_config *c, int ranks, int source_co
 {
     const int64_t local = c->shards / ranks;
     SYN_REQUIRE(c->minibatches > 0 && c->minibatches <= SYN_PPO_MINIBATCHES_MAX &&
-                    c->shard_envs > 0 && c->horizon > 0 && c->epochs > 0 && source_count > 0,
-                "PPO needs 1 to %d minibatches, environments, a horizon, epochs and a source",
-                SYN_PPO_MINIBATCHES_MAX);
+                    c->shard_envs > 0 && c->horizon > 0 && c->epochs > 0 &&
+                    c->epochs <= SYN_PPO_EPOCHS_MAX && source_count > 0,
+                "PPO needs 1 to %d minibatches, environments, a horizon, 1 to %d epochs and a "
+                "source",
+                SYN_PPO_MINIBATCHES_MAX, SYN_PPO_EPOCHS_MAX);
     SYN_REQUIRE(local > 0 && local * ranks == c->shards && (local & (local - 1)) == 0 &&
                     local < 1 << SYN_PPO_LEVELS_MAX,
                 "%lld shards cannot be shared out among %d ranks", (long long)c->shards, ranks);
@@ -332,8 +334,9 @@ static syn_status epoch_run(syn_ppo *p, int epoch, const int *order, const syn_p
 
 static void shuffle(const syn_ppo *p, int epoch, int *order)
 {
-    syn_rng rng = syn_rng_make(p->cfg.seed, ((uint64_t)SYN_STREAM_SHUFFLE << 40) +
-                                                (uint64_t)p->updates * 64 + (uint64_t)epoch);
+    syn_rng rng =
+        syn_rng_make(p->cfg.seed, ((uint64_t)SYN_STREAM_SHUFFLE << 40) +
+                                      (uint64_t)p->updates * SYN_PPO_EPOCHS_MAX + (uint64_t)epoch);
     for (int64_t i = p->cfg.minibatches - 1; i > 0; i--) {
         int64_t j = syn_rng_below(&rng, (uint32_t)i + 1);
         int swap = order[i];
@@ -345,7 +348,7 @@ static void shuffle(const syn_ppo *p, int epoch, int *order)
 syn_status syn_ppo_update(syn_ppo *p, double progress, syn_ppo_stats *out)
 {
     const syn_ppo_config *c = &p->cfg;
-    const double lr_scale = c->decay_lr ? 1 - 0.9 * progress : 1;
+    const double lr_scale = syn_ppo_lr_scale(c, progress);
     int order[SYN_PPO_MINIBATCHES_MAX];
     *out = p->rolled;
     out->lr_actor = c->lr_actor * lr_scale;

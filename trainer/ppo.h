@@ -14,8 +14,9 @@
  * draw counter (ppo_state.h saves them). What the observers cache is made again there from the
  * environments alone.
  *
- * Numbers that are not finite end an update before it changes a weight: SYN_ERR_NUMERIC, with a
- * sentence that names the quantity, the update and the place. */
+ * Numbers that are not finite end an update before the step that would spread them, and weights
+ * that a step has made so end it too: SYN_ERR_NUMERIC, with a sentence that names the quantity, the
+ * update and the place. */
 #ifndef SYN_TRAINER_PPO_H
 #define SYN_TRAINER_PPO_H
 
@@ -29,6 +30,7 @@
 
 enum {
     SYN_PPO_MINIBATCHES_MAX = 256,
+    SYN_PPO_EPOCHS_MAX = 64,          /* each has its own draws for the order of the minibatches */
     SYN_PPO_DETERMINISTIC_SHARDS = 8, /* of a minibatch, where bits may not depend on the ranks */
     SYN_PPO_LEVELS_MAX = 8            /* partial sums that wait in the tree: 2^7 shards on a rank */
 };
@@ -48,7 +50,7 @@ typedef struct syn_ppo_config {
 
 #define SYN_PPO_DEFAULT                                                                            \
     {                                                                                              \
-        8, 1, 16, 32, 5, 7e-4, 1e-3, 0.99, 0.95, 0.2, 0.005, 0.001, 0.5, 0.5, 0.02, 0.1, 0.0,      \
+        8, 1, 16, 32, 5, 4e-4, 1e-3, 0.99, 0.95, 0.2, 0.005, 0.001, 0.5, 0.5, 0.02, 0.1, 0.0,      \
             true, true, 1                                                                          \
     }
 
@@ -81,6 +83,17 @@ typedef struct syn_ppo_stats {
     syn_env_tally tally; /* episodes that ended in this update */
 } syn_ppo_stats;
 
+/* Whoever wants to know what a shard of this rank, by its number, reads and learns. */
+typedef struct syn_ppo_watch {
+    /* The environments (shard_envs) as they stand before a turn of the roll-out; NULL: nobody. */
+    void (*turn)(void *user, int64_t shard, int64_t turn, const syn_env *envs);
+    /* Where the gradient of the CKM vectors that the policy reads goes, (horizon, shard_envs,
+     * SYN_AGENTS_MAX, SYN_CKM), of the loss's mean over the minibatch; asked for before every pass,
+     * NULL: not wanted. */
+    real *(*dckm)(void *user, int64_t shard);
+    void *user;
+} syn_ppo_watch;
+
 typedef struct syn_ppo {
     syn_ctx *ctx;
     syn_ppo_config cfg;
@@ -98,7 +111,8 @@ typedef struct syn_ppo {
     syn_ppo_stats rolled; /* what the last roll-out says */
     syn_ppo_times times;
     int64_t updates;
-    bool fresh; /* the observation of the first turn stands where the roll-out begins */
+    bool fresh;          /* the observation of the first turn stands where the roll-out begins */
+    syn_ppo_watch watch; /* to be set by whoever watches */
 } syn_ppo;
 
 /* control's gradients are allocated here. sources: `source_count` of them, minibatch m uses m %
@@ -124,6 +138,11 @@ static inline int64_t syn_ppo_envs(const syn_ppo_config *c)
 static inline int64_t syn_ppo_steps_per_update(const syn_ppo_config *c)
 {
     return syn_ppo_envs(c) * c->horizon;
+}
+/* What the learning rates are multiplied by; progress in [0, 1]. */
+static inline double syn_ppo_lr_scale(const syn_ppo_config *c, double progress)
+{
+    return c->decay_lr ? 1 - 0.9 * progress : 1;
 }
 /* Device memory of one environment with its part of the roll-out. */
 int64_t syn_ppo_env_bytes(const syn_ppo_config *c);

@@ -137,6 +137,7 @@ static syn_status turn(syn_ppo *p, syn_ppo_shard *h, int64_t t)
     const int64_t E = p->cfg.shard_envs;
     const syn_observation now = syn_observation_at(&h->x, t * E),
                           then = syn_observation_at(&h->x, (t + 1) * E);
+    if (p->watch.turn) p->watch.turn(p->watch.user, h - p->shard, t, h->envs);
     double mark = syn_clock_s();
     SYN_RETURN_IF(syn_control_forward(ctx, p->control, 1, E, &now, h->h, h->c, NULL, h->logit,
                                       h->value + t * E, h->h, h->c));
@@ -252,6 +253,7 @@ syn_status syn_ppo_shard_gradient(syn_ppo *p, syn_ppo_shard *h, const syn_ppo_co
 {
     syn_ctx *ctx = p->ctx;
     const int64_t E = p->cfg.shard_envs, T = p->cfg.horizon, rows = T * E;
+    real *dckm = p->watch.dckm ? p->watch.dckm(p->watch.user, h - p->shard) : NULL;
     const double reduced = p->times.reduce;
     double mark = syn_clock_s();
     syn_scratch_mark scratch = syn_scratch_push(ctx);
@@ -267,7 +269,7 @@ syn_status syn_ppo_shard_gradient(syn_ppo *p, syn_ppo_shard *h, const syn_ppo_co
                          h->dvalue, stats));
     spend(&mark, &p->times.forward);
     SYN_TRY(syn_control_backward(ctx, p->control, T, E, &h->x, h->h0, h->c0, cache, dlogit,
-                                 h->dvalue, ready));
+                                 h->dvalue, dckm, ready));
     spend(&mark, &p->times.backward);
     p->times.backward -= p->times.reduce - reduced; /* what `ready` has taken of it */
 done:

@@ -124,22 +124,33 @@ void syn_ppo_state_free(syn_ppo_state *s)
 
 /* ---- Restoring ---- */
 
+/* -1 stands for none. A piece was carried by somebody. */
+static bool plausible_action(const syn_action *a, int agents)
+{
+    if (a->kind < 0 || a->kind > SYN_NO_ACTION) return false;
+    if (a->from < -1 || a->from >= agents || a->to < -1 || a->to >= agents) return false;
+    if (a->piece < -1 || a->piece >= SYN_ROWS_MAX) return false;
+    return a->piece < 0 || (a->kind == SYN_REQUEST ? a->to : a->from) >= 0;
+}
+
 /* What indexes something else must be within it; the rest is what the hashes vouch for. */
 static bool plausible(const syn_env *e, int64_t records)
 {
     if (e->agents < 2 || e->agents > SYN_AGENTS_MAX) return false;
-    if (e->task < 0 || e->task >= 2 * records || e->turn < 0 || e->turns_max < 1 ||
-        e->changed >> e->agents || e->last.kind < 0 || e->last.kind > SYN_NO_ACTION ||
-        e->last.from >= e->agents || e->last.to >= e->agents || e->last.piece >= SYN_ROWS_MAX ||
-        !e->gold || !e->present) {
+    if (e->task < 0 || e->task >= 2 * records || e->turn < 0 || e->turn >= e->turns_max ||
+        e->changed >> e->agents || !plausible_action(&e->last, e->agents) || !e->gold ||
+        !e->present) {
         return false;
     }
     for (int i = 0; i < e->agents; i++) {
-        if (e->count[i] > SYN_ROWS_MAX) return false;
+        uint32_t held = 0;
+        if (e->count[i] > SYN_ROWS_MAX || e->count[i] != syn_popcount(e->memory[i])) return false;
         for (int k = 0; k < e->count[i]; k++) {
             const int row = e->item[i][k];
             if (row >= SYN_ROWS_MAX || e->giver[i][row] >= e->agents) return false;
+            held |= 1u << row;
         }
+        if (held != e->memory[i]) return false;
     }
     return true;
 }

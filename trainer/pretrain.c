@@ -8,6 +8,7 @@
 #include "kernels/base/progress.h"
 #include "kernels/ffn.h"
 #include "kernels/loss.h"
+#include "trainer/gap_batch.h"
 
 enum { N = SYN_AGENTS_MAX, R = SYN_ROWS_MAX, CHECKS = 15, CHECK_EPISODES = 1024 };
 
@@ -142,13 +143,6 @@ static syn_status refiner_step(run *r, int64_t step, real *loss)
 
 /* ---- CKM and gap detector ---- */
 
-typedef struct gap_batch {
-    syn_team_batch team;
-    int32_t *agent, *first, *size, *link_i, *link_j, *offset;
-    real *items;
-    real *target, *weight; /* (agents + links) each; gap rows, then link rows */
-} gap_batch;
-
 /* The leak test gives each state the labels of another one of the same team size. */
 static const syn_env *labels_of(const run *r, int64_t e)
 {
@@ -160,64 +154,12 @@ static const syn_env *labels_of(const run *r, int64_t e)
     return &r->envs[(e + 1) % r->cfg->batch];
 }
 
-static void gap_targets(const run *r, gap_batch *b)
+static syn_status gap_batch_make(run *r, syn_gap_batch *b)
 {
-    int64_t agents = 0, links = 0;
-    for (int64_t e = 0; e < r->cfg->batch; e++) {
-        const syn_env *label = labels_of(r, e);
-        const int n = r->envs[e].agents, first = (int)agents;
-        for (int i = 0; i < n; i++, agents++) {
-            b->agent[agents] = (int32_t)(e * N + i);
-            b->first[agents] = first;
-            b->size[agents] = n;
-            b->target[agents] = syn_label_gap(label, i < label->agents ? i : 0);
-            b->weight[agents] = i == 0 ? 1 : (real)2 / (real)n;
-            for (int j = 0; j < n; j++) {
-                if (i == j) continue;
-                b->link_i[links] = first + i;
-                b->link_j[links++] = first + j;
-            }
-        }
-    }
-    b->team.agents = agents;
-    b->team.links = links;
-    for (int64_t l = 0; l < links; l++) {
-        int64_t e = b->agent[b->link_i[l]] / N;
-        const syn_env *label = labels_of(r, e);
-        int i = b->agent[b->link_i[l]] % N, j = b->agent[b->link_j[l]] % N;
-        b->target[agents + l] =
-            i < label->agents && j < label->agents && syn_label_link(label, i, j);
-    }
-}
-
-static syn_status gap_batch_make(run *r, gap_batch *b)
-{
-    syn_ctx *ctx = r->ctx;
-    const int64_t most = r->cfg->batch * N;
-    memset(b, 0, sizeof *b);
-    SYN_TAKE(ctx, b->agent, int32_t, most);
-    SYN_TAKE(ctx, b->first, int32_t, most);
-    SYN_TAKE(ctx, b->size, int32_t, most);
-    SYN_TAKE(ctx, b->link_i, int32_t, most * N);
-    SYN_TAKE(ctx, b->link_j, int32_t, most * N);
-    SYN_TAKE(ctx, b->offset, int32_t, most + 1);
-    SYN_TAKE(ctx, b->target, real, most * (N + 1));
-    SYN_TAKE(ctx, b->weight, real, most);
-    gap_targets(r, b);
-    const int64_t items = syn_observe_item_count(r->envs, b->team.agents, b->agent);
-    real *x, *bias;
-    SYN_TAKE(ctx, x, real, items * SYN_DI);
-    SYN_TAKE(ctx, bias, real, items);
-    int64_t longest = syn_observe_items(ctx, &r->o, &r->corpus->tasks, r->envs, b->team.agents,
-                                        b->agent, b->offset, x, bias);
-    b->team.seq = (syn_seq){b->team.agents, longest, items, b->offset, NULL};
-    b->team.items = b->items = x;
-    b->team.bias = bias;
-    b->team.first = b->first;
-    b->team.size = b->size;
-    b->team.link_i = b->link_i;
-    b->team.link_j = b->link_j;
-    return SYN_OK;
+    const syn_env **label;
+    SYN_TAKE(r->ctx, label, const syn_env *, r->cfg->batch);
+    for (int64_t e = 0; e < r->cfg->batch; e++) label[e] = labels_of(r, e);
+    return syn_gap_batch_make(r->ctx, &r->o, &r->corpus->tasks, r->envs, label, r->cfg->batch, b);
 }
 
 /* Mean and scale of every column of the items. The floor keeps what hardly varies in training, and
@@ -231,7 +173,7 @@ static syn_status items_measure(run *r)
     syn_status st = SYN_OK;
     for (int k = 0; k < BATCHES && st == SYN_OK; k++) {
         syn_scratch_mark mark = syn_scratch_push(ctx);
-        gap_batch b;
+        syn_gap_batch b;
         draw_batch(r, k, 4);
         st = syn_observe_views(ctx, &r->o, r->p, &r->corpus->tasks, r->envs);
         if (st == SYN_OK) st = gap_batch_make(r, &b);
@@ -281,29 +223,17 @@ static syn_status gap_step(run *r, int64_t step, real *loss)
     syn_ctx *ctx = r->ctx;
     syn_scratch_mark mark = syn_scratch_push(ctx);
     syn_status st;
-    gap_batch b;
-    syn_perception_cache *cache;
+    syn_gap_batch b;
     draw_batch(r, step, 2);
     SYN_TRY(syn_observe_views(ctx, &r->o, r->p, &r->corpus->tasks, r->envs));
     SYN_TRY(gap_batch_make(r, &b));
     items_standardise(r, b.team.seq.rows, b.items);
-    const int64_t n = b.team.agents, rows = n + b.team.links;
-    real *logit = SYN_SCRATCH(ctx, real, rows * 2), *dlogit = SYN_SCRATCH(ctx, real, rows * 2);
-    if (!logit || !dlogit) {
-        st = SYN_ERR_MEMORY;
-        goto done;
-    }
+    const real scale[SYN_GAP_OUT] = {
+        [SYN_GAP] = (real)1 / (real)(3 * r->cfg->batch), [SYN_LINK] = (real)1 / (real)b.team.links};
+    real norm, both[SYN_GAP_OUT] = {0};
     syn_params_zero_grad(&r->p->params);
-    memset(dlogit, 0, sizeof(real) * (size_t)(rows * 2));
-    SYN_TRY(syn_perception_forward(ctx, r->p, &b.team, true, r->cfg->seed, (uint64_t)step, &cache,
-                                   logit));
-    SYN_TRY(syn_bce_forward_backward(ctx, n, logit + SYN_GAP, 2, b.target, b.weight,
-                                     (real)1 / (real)(3 * r->cfg->batch), dlogit + SYN_GAP, loss));
-    SYN_TRY(syn_bce_forward_backward(ctx, b.team.links, logit + n * 2 + SYN_LINK, 2, b.target + n,
-                                     NULL, (real)1 / (real)b.team.links, dlogit + n * 2 + SYN_LINK,
-                                     loss));
-    SYN_TRY(syn_perception_backward(ctx, r->p, &b.team, cache, dlogit));
-    real norm;
+    SYN_TRY(syn_gap_batch_learn(ctx, r->p, &b, scale, r->cfg->seed, (uint64_t)step, both));
+    *loss += both[SYN_GAP] + both[SYN_LINK];
     const syn_adam adam = {learning_rate(r->cfg->gap_lr, step, r->cfg->gap_steps),
                            (real)0.9,
                            (real)0.99,
@@ -376,19 +306,9 @@ static syn_status phase(run *r, step_function *step, int64_t steps, phase_kind k
 static syn_status calibrate(run *r, syn_pretrain_result *out)
 {
     syn_measured m;
-    syn_episode_config states = syn_episodes_opening;
-    states.deliveries_max = 6;
-    states.opening_share = 0.6f;
-    SYN_RETURN_IF(syn_measure(r->ctx, r->p, r->cfg->central, r->corpus, &states, r->held,
-                              r->held_count, 4 * CHECK_EPISODES, r->cfg->seed + 78, &m));
-    r->p->calibrated[SYN_GAP] = syn_calibration_fit(m.gap, m.gaps);
-    for (int64_t i = 0; i < m.links; i++) { /* measured as probabilities: back to logits */
-        double x = fmin(fmax(m.link[i].logit, 1e-6), 1 - 1e-6);
-        m.link[i].logit = (float)log(x / (1 - x));
-    }
-    r->p->calibrated[SYN_LINK] = syn_calibration_fit(m.link, m.links);
-    out->link_auroc = syn_auroc(m.link, m.links);
-    syn_measured_free(&m);
+    SYN_RETURN_IF(syn_calibrate_perception(r->ctx, r->p, r->cfg->central, r->corpus, r->held,
+                                           r->held_count, 4 * CHECK_EPISODES, r->cfg->seed + 78,
+                                           &out->link_auroc));
     SYN_RETURN_IF(syn_measure(r->ctx, r->p, r->cfg->central, r->corpus, &syn_episodes_opening,
                               r->held, r->held_count, 4 * CHECK_EPISODES, r->cfg->seed + 79, &m));
     const syn_calibration *c = &r->p->calibrated[SYN_GAP];

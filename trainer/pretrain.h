@@ -56,4 +56,13 @@ SYN_WARN_UNUSED syn_status syn_measure(syn_ctx *ctx, const syn_perception *p, bo
                                        uint64_t seed, syn_measured *out);
 void syn_measured_free(syn_measured *m);
 
+/* Fits p->calibrated anew to `count` states of the records: openings, and states after deliveries.
+ * *link_auroc, where not NULL, is the links' on them. A pure function of (weights, records, count,
+ * seed); what p->calibrated held before says nothing. SYN_ERR_MEMORY: it is left uncalibrated. */
+SYN_WARN_UNUSED syn_status syn_calibrate_perception(syn_ctx *ctx, syn_perception *p, bool central,
+                                                    const syn_corpus *corpus,
+                                                    const int32_t *records, int64_t record_count,
+                                                    int64_t count, uint64_t seed,
+                                                    double *link_auroc);
+
 #endif

@@ -226,8 +226,9 @@ syn_status syn_states_write(syn_ctx *ctx, const syn_states_config *cfg, const sy
     SYN_TRY(syn_observation_alloc(ctx, &d.x, CHUNK));
     SYN_TRY(syn_array_file_create(&d.file, path, columns, COLUMNS, about));
     syn_progress_begin(&d.bar, "states", "states", cfg->count);
-    SYN_TRY(write_all(&d, model));
+    st = write_all(&d, model);
     syn_progress_end(&d.bar);
+    if (st != SYN_OK) goto done;
     st = syn_array_file_commit(d.file);
     d.file = NULL;
 done:

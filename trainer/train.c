@@ -42,6 +42,15 @@ static json_t *actions(const syn_ppo_stats *s)
                      s->kinds[SYN_ABSTAIN]);
 }
 
+static void add_finetuned(json_t *line, const syn_finetune_stats *s)
+{
+    json_object_set_new(line, "finetune_gap_loss", json_real(s->gap_loss));
+    json_object_set_new(line, "finetune_link_loss", json_real(s->link_loss));
+    json_object_set_new(line, "finetune_grad_norm", json_real(s->grad_norm));
+    json_object_set_new(line, "lr_finetune", json_real(s->lr));
+    json_object_set_new(json_object_get(line, "seconds"), "finetune", json_real(s->seconds));
+}
+
 /* whole: seconds since the update began; times at that moment are `before`. */
 static syn_status write_metrics(run *r, const syn_ppo_stats *s, const syn_policy_summary *held,
                                 const syn_ppo_times *before, double whole)
@@ -67,7 +76,9 @@ static syn_status write_metrics(run *r, const syn_ppo_stats *s, const syn_policy
         json_object_set_new(j, "held_out_success", json_real(held->success));
         json_object_set_new(j, "held_out_messages", json_real(held->messages));
     }
+    if (r->cfg->finetune) add_finetuned(j, &r->finetuned);
     syn_status st = syn_train_log_write(&r->log, j);
+    if (st == SYN_OK && held) syn_train_log_weights(&r->log, &r->model->control.params, r->steps);
     json_decref(j);
     return st;
 }
@@ -97,14 +108,19 @@ static syn_status compare_ranks(const run *r)
     const int64_t every = r->cfg->same_interval;
     if (syn_dist_size(r->cfg->dist) == 1 || !every || r->ppo.updates % every) return SYN_OK;
     snprintf(what, sizeof what, "weights at update %lld are", (long long)r->ppo.updates);
-    return syn_dist_same(r->cfg->dist, syn_params_hash(&r->model->control.params), what);
+    uint64_t hash = syn_params_hash(&r->model->control.params);
+    if (r->cfg->finetune) hash ^= syn_params_hash(&r->model->perception.params);
+    return syn_dist_same(r->cfg->dist, hash, what);
 }
 
-/* A run's last evaluation comes whether it is due or not; patience counts those that are. */
+/* A run's last evaluation comes whether it is due or not; patience counts those that are, and only
+ * they calibrate, which changes what follows. */
 static syn_status judge(run *r, bool due, bool *better)
 {
     const syn_params *p = &r->model->control.params;
     const double before = syn_clock_s();
+    if (due && r->cfg->finetune)
+        SYN_RETURN_IF(syn_finetune_calibrate(&r->finetune, r->record + r->held_first, r->held));
     SYN_RETURN_IF(syn_train_evaluate(r, &r->judged));
     r->evaluate_s = syn_clock_s() - before;
     *better = r->judged.episode_return > r->result->best_return;
@@ -113,6 +129,7 @@ static syn_status judge(run *r, bool due, bool *better)
     r->result->best_return = r->judged.episode_return;
     r->result->best_steps = r->steps;
     memcpy(r->best, p->value, sizeof(real) * (size_t)p->total);
+    if (r->cfg->finetune) syn_finetune_keep(&r->finetune, &r->model->perception);
     return SYN_OK;
 }
 
@@ -149,10 +166,14 @@ static void show(const run *r, syn_progress *bar, const syn_ppo_stats *s)
 static syn_status learn(run *r, syn_ppo_stats *stats)
 {
     const double begun = syn_clock_s();
+    if (r->cfg->finetune) SYN_RETURN_IF(syn_ppo_look(&r->ppo));
     SYN_RETURN_IF(syn_ppo_rollout(&r->ppo));
     const double rolled = syn_clock_s();
-    const double progress = (double)r->steps / (double)r->cfg->schedule_steps;
-    SYN_RETURN_IF(syn_ppo_update(&r->ppo, fmin(progress, 1), stats));
+    const double progress = fmin((double)r->steps / (double)r->cfg->schedule_steps, 1);
+    SYN_RETURN_IF(syn_ppo_update(&r->ppo, progress, stats));
+    if (r->cfg->finetune)
+        SYN_RETURN_IF(syn_finetune_update(&r->finetune, syn_ppo_lr_scale(&r->ppo.cfg, progress),
+                                          &r->finetuned));
     r->result->rollout_seconds += rolled - begun;
     r->result->update_seconds += syn_clock_s() - rolled;
     r->steps += syn_ppo_steps_per_update(&r->cfg->ppo);
@@ -257,11 +278,14 @@ syn_status syn_train(syn_ctx *ctx, const syn_train_config *cfg, const syn_datase
     SYN_TRY(prepare(&r, sources, &source_count));
     SYN_TRY(syn_ppo_init(ctx, &r.ppo, &cfg->ppo, &cfg->env, corpus, model->central, sources,
                          source_count, cfg->untitled_share, &model->control, cfg->dist));
+    if (cfg->finetune)
+        SYN_TRY(syn_finetune_init(&r.finetune, cfg->finetune, cfg->lr_finetune, &r.ppo, model));
     SYN_TRY(syn_train_restore(&r));
     SYN_TRY(open_log(&r));
     const int64_t before = r.steps, updates_before = r.ppo.updates;
     SYN_TRY(updates(&r));
     memcpy(model->control.params.value, r.best, sizeof(real) * (size_t)model->control.params.total);
+    if (cfg->finetune) syn_finetune_take(&r.finetune);
     result->env_steps = r.steps - before;
     result->updates = r.ppo.updates - updates_before;
     result->seconds = syn_clock_s() - started;
@@ -271,6 +295,7 @@ syn_status syn_train(syn_ctx *ctx, const syn_train_config *cfg, const syn_datase
 done:
     /* Of a run that fails before it has anything to show, nothing is left. */
     syn_train_log_close(&r.log, st == SYN_OK || r.saved || r.log.lines > 1);
+    syn_finetune_free(&r.finetune);
     if (r.ppo.ctx) syn_ppo_free(&r.ppo);
     syn_device_free(ctx, r.best);
     free(r.record);

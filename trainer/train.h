@@ -19,6 +19,8 @@ typedef struct syn_train_config {
     bool save_best_only;
     int max_versions;      /* kept in the store */
     int64_t same_interval; /* updates between comparisons of the ranks' weights; 0: none */
+    unsigned finetune;     /* judges that learn too, trainer/finetune.h; 0: none */
+    double lr_finetune;
     float untitled_share;
     const char *out; /* the store; metrics.jsonl and tensorboard/ lie beside its versions */
     const char *config_json, *provenance_json;
@@ -34,7 +36,8 @@ typedef struct syn_train_result {
     int signal; /* that ended it, on whatever rank it was seen; 0: none */
 } syn_train_result;
 
-/* Trains model->control in place; the weights of the best evaluation are in it at the end.
+/* Trains model->control in place, and the judges that are to be finetuned; the weights of the best
+ * evaluation are in it at the end.
  * Collective; rank 0 alone writes: one line of metrics per update, and versions with everything
  * that a run goes on from. Saving changes nothing: a run that is resumed with the same options ends
  * in the same bits as one that was never interrupted, whenever it was saved.

@@ -46,7 +46,7 @@ syn_status syn_train_log_open(syn_train_log *log, const char *dir, int64_t done_
     if (!log->path || !log->board_path || (config_json && !log->config))
         return syn_fail(SYN_ERR_MEMORY, "out of memory for a path");
     if (done_steps) cut_metrics(log->path, done_steps);
-    log->metrics = fopen(log->path, done_steps ? "a" : "w");
+    log->metrics = fopen(log->path, "a");
     if (log->metrics) return SYN_OK;
     return syn_fail(SYN_ERR_IO, "%s: cannot be written: %s", log->path, strerror(errno));
 }
@@ -54,8 +54,9 @@ syn_status syn_train_log_open(syn_train_log *log, const char *dir, int64_t done_
 syn_status syn_train_log_write(syn_train_log *log, const json_t *line)
 {
     char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(6));
-    const bool written =
-        text && fprintf(log->metrics, "%s\n", text) > 0 && fflush(log->metrics) == 0;
+    const bool begins = !log->lines && !log->done_steps;
+    const bool written = text && (!begins || ftruncate(fileno(log->metrics), 0) == 0) &&
+                         fprintf(log->metrics, "%s\n", text) > 0 && fflush(log->metrics) == 0;
     free(text);
     if (!written)
         return syn_fail(SYN_ERR_IO, "%s: cannot be written: %s", log->path, strerror(errno));
@@ -68,6 +69,16 @@ syn_status syn_train_log_write(syn_train_log *log, const json_t *line)
     return SYN_OK;
 }
 
+void syn_train_log_weights(syn_train_log *log, const syn_params *p, int64_t step)
+{
+    char tag[SYN_PARAM_NAME_MAX + 16];
+    for (int i = 0; log->lines && i < p->count; i++) {
+        snprintf(tag, sizeof tag, "weights/%s", p->item[i].name);
+        syn_tb_histogram(&log->board, tag, step, syn_value(p, i), p->item[i].count);
+    }
+    syn_tb_flush(&log->board);
+}
+
 void syn_train_log_close(syn_train_log *log, bool keep)
 {
     struct stat status;
@@ -75,7 +86,7 @@ void syn_train_log_close(syn_train_log *log, bool keep)
     if (log->metrics) {
         const bool empty = fstat(fileno(log->metrics), &status) == 0 && status.st_size == 0;
         fclose(log->metrics);
-        if (empty || (!keep && !log->done_steps)) unlink(log->path);
+        if (empty || (!keep && !log->done_steps && log->lines)) unlink(log->path);
     }
     if (!keep && log->board.fd >= 0) unlink(log->board.path);
     if (log->lines) syn_tb_close(&log->board);

@@ -2,6 +2,7 @@
 #ifndef SYN_TRAINER_TRAIN_PRIVATE_H
 #define SYN_TRAINER_TRAIN_PRIVATE_H
 
+#include "trainer/finetune.h"
 #include "trainer/policies.h"
 #include "trainer/spikes.h"
 #include "trainer/train.h"
@@ -15,7 +16,9 @@ typedef struct syn_train_run {
     syn_model *model;
     syn_train_result *result;
     syn_ppo ppo;
-    int32_t *record; /* sources' records, then the held-out ones */
+    syn_finetune finetune;        /* where cfg->finetune says so */
+    syn_finetune_stats finetuned; /* in the last update */
+    int32_t *record;              /* sources' records, then the held-out ones */
     int64_t held_first, held;
     real *best; /* weights of the best evaluation */
     syn_episode_result *episodes;

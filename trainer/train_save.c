@@ -65,7 +65,8 @@ static char *metrics_text(const syn_train_run *r)
 static syn_status write_version(syn_train_run *r, const syn_ppo_state *state, bool best)
 {
     int64_t spikes[SPIKES] = {r->spikes.seen, r->spikes.count};
-    syn_tensor tensors[SYN_PPO_STATE_TENSORS + 2];
+    syn_tensor tensors[SYN_PPO_STATE_TENSORS + 2 + SYN_FINETUNE_TENSORS];
+    int count = state->count + 2;
     char *config = config_text(r), *metrics = metrics_text(r);
     const syn_save_facts facts = {.config_json = config,
                                   .provenance_json = r->cfg->provenance_json,
@@ -77,9 +78,12 @@ static syn_status write_version(syn_train_run *r, const syn_ppo_state *state, bo
         memcpy(tensors, state->tensor, sizeof state->tensor);
         tensors[state->count] = spikes_tensor(spikes);
         tensors[state->count + 1] = norms_tensor(&r->spikes);
+        if (r->cfg->finetune) {
+            syn_finetune_tensors(&r->finetune, tensors + count);
+            count += SYN_FINETUNE_TENSORS;
+        }
         r->model->has_policy = true;
-        st = syn_model_save(r->cfg->out, r->model, true, &facts,
-                            &(syn_tensors){tensors, state->count + 2});
+        st = syn_model_save(r->cfg->out, r->model, true, &facts, &(syn_tensors){tensors, count});
     }
     free(config);
     free(metrics);
@@ -148,6 +152,8 @@ static syn_status restore_best(syn_train_run *r)
     syn_status st = syn_model_read(r->ctx, cp, &best);
     if (st == SYN_OK && best.has_control)
         memcpy(r->best, best.control.params.value, sizeof(real) * (size_t)p->total);
+    if (st == SYN_OK && best.has_perception && r->cfg->finetune)
+        syn_finetune_keep(&r->finetune, &best.perception);
     syn_model_free(r->ctx, &best);
     syn_checkpoint_close(cp);
     return st;
@@ -179,6 +185,7 @@ syn_status syn_train_restore(syn_train_run *r)
     restore_progress(r);
     SYN_RETURN_IF(restore_spikes(r));
     SYN_RETURN_IF(restore_best(r));
+    if (r->cfg->finetune) SYN_RETURN_IF(syn_finetune_restore(&r->finetune, r->cfg->resume));
     r->ppo.updates = r->steps / syn_ppo_steps_per_update(&r->ppo.cfg);
     SYN_RETURN_IF(syn_ppo_state_restore(&r->ppo, r->cfg->resume, &how));
     say_how(r, how);

@@ -30,7 +30,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from timing import emit, measure, setup
 
-MESSAGE, ITEM, STATE, CKM, ATTENTION = 224, 336, 512, 256, 128
+MESSAGE, ITEM, STATE, CKM, ATTENTION = 96, 80, 512, 256, 128
 PAIR, PAIR_FEATURES = 64, 48
 
 

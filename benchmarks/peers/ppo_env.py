@@ -23,9 +23,9 @@ PAIRS = N * (N - 1)
 ACTIONS = 2 * PAIRS + 2 * N + 2
 SEND, REQUEST, BROADCAST, ALONE, ANSWER, ABSTAIN = range(6)
 SUFFICIENT, CLOSABLE, UNANSWERABLE = range(3)
-EMBEDDING, INTERACTION, META_MESSAGE, META_ITEM = 128, 64, 31, 15
-MESSAGE = EMBEDDING + INTERACTION + 1 + META_MESSAGE
-ITEM = 2 * EMBEDDING + INTERACTION + 1 + META_ITEM
+INTERACTION, META_MESSAGE, META_ITEM = 64, 31, 15
+MESSAGE = INTERACTION + 1 + META_MESSAGE
+ITEM = INTERACTION + 1 + META_ITEM
 PAIR_I, PAIR_J = [t.contiguous() for t in (~torch.eye(N, dtype=torch.bool)).nonzero().unbind(1)]
 OFF_DIAGONAL = PAIR_I * N + PAIR_J
 SLOT = torch.arange(K, dtype=torch.int32)
@@ -49,15 +49,10 @@ class Tasks:
 
     def __init__(self, count=1024):
         self.count = count
-        unit = torch.nn.functional.normalize
-        e = unit(torch.randn(count, ROWS, EMBEDDING), dim=-1)
-        q = unit(torch.randn(count, 1, EMBEDDING), dim=-1)
         logit = torch.randn(count, ROWS, 1)
         interaction = torch.rand(count, ROWS, INTERACTION)
-        self.item = torch.cat((e, e * q, interaction, logit), 2).flatten(0, 1)  # (count*ROWS, 321)
-        self.message = torch.cat((e, interaction, logit), 2).flatten(0, 1)  # (count*ROWS, 193)
+        self.item = torch.cat((interaction, logit), 2).flatten(0, 1)  # (count*ROWS, 65)
         self.pair = torch.cat((interaction[..., :43], logit), 2).flatten(0, 1)  # (count*ROWS, 44)
-        self.question = q.squeeze(1)
         self.score = torch.rand(count, 2, ROWS)  # sender's, requester's
         size = torch.randint(2, 5, (count, 1))
         self.gold = torch.arange(K) < size  # (count, K)
@@ -210,13 +205,9 @@ class Env:
         return reward, done
 
     def message(self):
-        """(E, 224): what was said in the last turn; the question where an episode begins."""
+        """(E, 96): what was said in the last turn; nothing where an episode begins."""
         kind, giver, taker, slot = self.last
-        body = self.tasks.message[self.row[self.each, slot]]
-        body = torch.where((kind == ALONE)[:, None], 0.0, body)
-        start = torch.zeros_like(body)
-        start[:, :EMBEDDING] = self.tasks.question[self.task]
-        body = torch.where(self.fresh[:, None], start, body)
+        body = torch.where(self.fresh[:, None], 0.0, self.tasks.item[self.row[self.each, slot]])
         meta = torch.zeros(self.E, META_MESSAGE)
         meta[:, 0], meta[:, 1], meta[:, 2] = giver == 0, taker == 0, kind == BROADCAST
         meta[:, 3] = self.arrival[self.each, giver, slot] < 0
@@ -225,7 +216,7 @@ class Env:
         return torch.cat((body, meta), 1)
 
     def items(self, e, i):
-        """Item vectors (T, m, 336) of agents (e, i) by arrival, their number, their logits."""
+        """Item vectors (T, m, 80) of agents (e, i) by arrival, their number, their logits."""
         held = ((self.holds[e, i][:, None] >> SLOT) & 1).bool()  # (m, K)
         count = held.sum(1)
         arrival = self.arrival[e, i]

@@ -1,6 +1,6 @@
-"""The networks of the policy in PyTorch, at our sizes; weights are random, embeddings are data.
+"""The networks of the policy in PyTorch, at our sizes; weights are random, features are data.
 
-State encoder 224 -> 256 -> LSTM 512; collaborator model 336 -> 256 -> BiLSTM 2 x 128 -> attention
+State encoder 96 -> 256 -> LSTM 512; collaborator model 80 -> 256 -> BiLSTM 2 x 128 -> attention
 -> 256; gap detector 512-256-128-64-2 over pairs and over (agent, mean of the others); pair scorer
 of width 64 over 48 features; critic."""
 
@@ -14,7 +14,7 @@ STATE, CKM, ATTENTION, PAIR, PAIR_FEATURES = 512, 256, 128, 64, 48
 
 
 class Collaborator(nn.Module):
-    """Ragged: items (T, m, 336), of which count (m) are real, their logits (T, m) -> (m, 256)."""
+    """Ragged: items (T, m, 80), of which count (m) are real, their logits (T, m) -> (m, 256)."""
 
     def __init__(self):
         super().__init__()

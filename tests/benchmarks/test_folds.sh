@@ -33,17 +33,18 @@ report = {"records": 4, "episodes": 4, "gap": gap, "link": {"auroc": .5}, "ranke
           "gap_rollout": {"auroc": .5}, "policies": policies, "ablations": {"learned_within_2_points": {}}}
 if "--sweep" in args:
     report["sweep"] = {"chosen": chosen, "points": [point]}
+story = {"group": "story"} if os.environ.get("STORY") else {}
 if "--raw" in args:
     with open(at("--raw"), "w") as f:
         for k in range(4):
-            f.write(json.dumps({"kind": "gap", "id": f"q{k}", "p": .2 * k, "label": int(k > 1)}) + "\n")
+            f.write(json.dumps(story | {"kind": "gap", "id": f"q{k}", "p": .2 * k, "label": int(k > 1)}) + "\n")
             for name in names + ["learned_within_2_points"]:
                 mine = name.startswith("learned")
-                f.write(json.dumps({"kind": "episode", "policy": name, "id": f"q{k}", "episode": k,
-                                    "return": {"oracle": 18, "round_robin": 10, "learned": 14}.get(name, 2),
-                                    "success": int(k < 3), "answerable": int(k < 3), "abstained": int(mine and k == 3),
-                                    "messages": 1 if mine else 4, "deliveries": 1, "ended": 1, "requests": 0, "moves": 1,
-                                    "agents": 2 + k, "stratum": 2 if k == 3 else 1}) + "\n")
+                f.write(json.dumps(story | {"kind": "episode", "policy": name, "id": f"q{k}", "episode": k,
+                                            "return": {"oracle": 18, "round_robin": 10, "learned": 14}.get(name, 2),
+                                            "success": int(k < 3), "answerable": int(k < 3), "abstained": int(mine and k == 3),
+                                            "messages": 1 if mine else 4, "deliveries": 1, "ended": 1, "requests": 0, "moves": 1,
+                                            "agents": 2 + k, "stratum": 2 if k == 3 else 1}) + "\n")
 print(json.dumps(report))
 STUB
 chmod +x syncog
@@ -72,6 +73,11 @@ grep -q 'learned minus round_robin (the best untrained): return 4.00 \[4.00, 4.0
 grep -q '^| within_2_points | 0.250 \[0.250, 0.250\] | 0.000 .* | 0.45 at -0.02 | 4 of 4 |$' tables || fail "the sweep's row is wrong"
 grep -q '^| with titles | 1.000 \[' tables || fail "the gap detector's AUROC is wrong"
 grep -q '^| unanswerable | 10.00, 0.000, 4.00 ' tables || fail "the unanswerable stratum is wrong"
+
+# Questions are drawn one by one, but those about one story together: then every draw has all four.
+grep -q '^| with titles | 1.000 \[0' tables || fail "the draws are all alike"
+STORY=1 SEEDS=1 FOLDS=0 bash "$folds" data story gap >story_tables 2>err || fail "the run about one story has failed"
+grep -q '^| with titles | 1.000 \[1.000, 1.000\]' story_tables || fail "questions about one story were drawn apart"
 
 # Complete: nothing is run again, the tables are the same.
 mv tables before

@@ -411,6 +411,26 @@ static void evaluations_of_any_shape_make_a_page(void **state)
     }
 }
 
+static void a_crowd_of_policies_is_cut_and_takes_no_time(void **state)
+{
+    enum { CROWD = 30000 };
+    char *text = malloc(64 * CROWD);
+    assert_non_null(text);
+    size_t n = (size_t)sprintf(text, "{\"policies\":{");
+    for (int k = 0; k < CROWD; k++)
+        n += (size_t)sprintf(text + n, "%s\"p%d\":{\"return\":%d}", k ? "," : "", k, k % 100);
+    strcpy(text + n, "}}");
+    text_write("crowd.json", text);
+    free(text);
+    char *page = page_of("crowd.json");
+    assert_holds(page, "<th>p63</th>");
+    assert_null(strstr(page, "<th>p65</th>"));
+    free(page);
+    const time_t begun = time(NULL);
+    assert_works("report crowd.json --format markdown --out crowd.md");
+    assert_true(time(NULL) - begun < 4);
+}
+
 /* ---- Text ---- */
 
 static void csv_and_markdown_hold_the_same_figures(void **state)
@@ -499,6 +519,7 @@ int main(void)
         cmocka_unit_test(a_page_says_whether_the_run_goes_on),
         cmocka_unit_test(an_evaluation_is_shown_with_the_best_marked),
         cmocka_unit_test(evaluations_of_any_shape_make_a_page),
+        cmocka_unit_test(a_crowd_of_policies_is_cut_and_takes_no_time),
         cmocka_unit_test(csv_and_markdown_hold_the_same_figures),
         cmocka_unit_test(numbers_are_short),
         cmocka_unit_test(ten_thousand_updates_are_a_small_page_in_little_time),

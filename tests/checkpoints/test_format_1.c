@@ -169,6 +169,27 @@ static void a_killed_take_over_goes_on(void **state)
     assert_int_equal(folder_count(path_of("run")), 3);
 }
 
+/* Killed while it clears away what is no longer needed. */
+static void a_killed_clearing_goes_on(void **state)
+{
+    assert_ok(save_step_as(path_of("run"), 6, false, 0));
+    version_write("run", 5, 5, ".manifest.1.old");
+    text_write("run/weights-4.h5.tmp", "");
+    assert_int_equal(step_of(path_of("run"), NULL), 6);
+    assert_ok(save_step_as(path_of("run"), 7, false, 0));
+    assert_int_equal(folder_count(path_of("run")), 2); /* versions, latest */
+}
+
+/* Somebody else's files may have such names. */
+static void weights_that_are_not_ours_stay(void **state)
+{
+    assert_int_equal(mkdir(path_of("run"), 0700), 0);
+    text_write("run/weights-5.h5", "of another program");
+    assert_ok(save_step_as(path_of("run"), 6, false, 0));
+    assert_ok(save_step_as(path_of("run"), 7, false, 0));
+    assert_int_equal(folder_count(path_of("run")), 3); /* versions, latest, weights-5.h5 */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
 
 int main(void)
@@ -182,6 +203,8 @@ int main(void)
         TEST(damage_is_left_behind),
         TEST(a_newer_format_is_left_alone),
         TEST(a_killed_take_over_goes_on),
+        TEST(a_killed_clearing_goes_on),
+        TEST(weights_that_are_not_ours_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,8 +26,9 @@ static void run_write(void)
     m.parts = 1;
     m.has_perception = m.has_control = m.has_policy = true;
     for (int v = 1; v <= RUN_VERSIONS; v++) {
-        char metrics[96];
-        snprintf(metrics, sizeof metrics, "{\"return\":%d,\"messages\":%d,\"env_steps\":%d}",
+        char metrics[128];
+        snprintf(metrics, sizeof metrics,
+                 "{\"return\":%d,\"messages\":%d,\"env_steps\":%d,\"a\":1,\"b\":2,\"c\":3,\"d\":4}",
                  v == 3 ? 12 : v, 10 - v, 100 * v);
         const syn_save_facts facts = {.config_json = "{\"phase\":\"train\"}",
                                       .provenance_json = "{\"records\":3}",
@@ -235,7 +236,7 @@ static void list_and_verify_say_what_there_is(void **state)
 {
     assert_works("checkpoint list run");
     assert_int_equal(line_count(said), 1 + RUN_VERSIONS);
-    assert_non_null(strstr(said, "return=12 messages=7"));
+    assert_non_null(strstr(said, "return=12 messages=7 a=1 b=2\n")); /* the first few */
     assert_works("checkpoint list run --json");
     json_t *list = json_loads(said, 0, NULL);
     assert_int_equal(json_array_size(list), RUN_VERSIONS);

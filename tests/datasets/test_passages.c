@@ -382,12 +382,16 @@ static void a_rationale_outside_of_the_sentences_is_left_out(void **state)
     syn_dataset ds;
     assert_ok(
         load_text("coqa",
-                  COQA(TURN_Q("1", "One?") "," TURN_Q("2", "Two?") "," TURN_Q("3", "Three?"),
+                  COQA(TURN_Q("1", "One?") "," TURN_Q("2", "Two?") "," TURN_Q(
+                           "3", "Three?") "," TURN_Q("4", "Four?") "," TURN_Q("5", "Five?"),
                        TURN_A("1", "a", "16", "17", "") "," TURN_A(
-                           "2", "b", "9000", "9999999999", "") "," TURN_A("3", "c", "0", "9", "")),
+                           "2", "b", "9000", "9999999999",
+                           "") "," TURN_A("3", "c", "0", "9",
+                                          "") "," TURN_A("4", "d", "5", "5",
+                                                         "") "," TURN_A("5", "e", "9", "3", "")),
                   &ds));
-    assert_int_equal(ds.record_count, 1);
-    assert_int_equal(ds.sources[0].skipped[SYN_SKIP_MISSING_PIECE], 2);
+    assert_int_equal(ds.record_count, 1); /* nothing shares a character with [5, 5) or [9, 3) */
+    assert_int_equal(ds.sources[0].skipped[SYN_SKIP_MISSING_PIECE], 4);
     syn_dataset_free(&ds);
 }
 

@@ -38,6 +38,7 @@ typedef struct perception_case {
     int32_t offset[AGENTS + 1], first[AGENTS], size[AGENTS], link_i[LINKS], link_j[LINKS];
     real *items, *bias;
     real logit[(AGENTS + LINKS) * SYN_GAP_OUT], dlogit[(AGENTS + LINKS) * SYN_GAP_OUT];
+    real ckm[AGENTS * SYN_CKM], dckm[AGENTS * SYN_CKM];
     bool train;
 } perception_case;
 
@@ -108,6 +109,29 @@ static void params_check(const syn_params *params, int from, gradcheck_loss loss
     }
 }
 
+/* The encoder alone, as it is at inference. */
+static double ckm_loss(void *user)
+{
+    perception_case *t = user;
+    assert_ok(syn_ckm_forward(&t->ctx, &t->p, &t->batch.seq, t->items, t->bias, t->ckm, NULL));
+    return dot_product(AGENTS * SYN_CKM, t->ckm, t->dckm);
+}
+
+static void the_encoder_alone_matches_central_differences(void **state)
+{
+    perception_case *t = perception_create(true);
+    const syn_params *params = &t->p.params;
+    random_fill(8, AGENTS * SYN_CKM, -1, 1, t->dckm);
+    assert_ok(syn_ckm_backward(&t->ctx, &t->p, &t->batch.seq, t->items, t->bias, t->dckm));
+    for (int i = SYN_P_IN_W; i <= SYN_P_EMPTY; i++) {
+        const syn_param *item = &params->item[i];
+        assert_true(dot_product(item->count, syn_grad(params, i), syn_grad(params, i)) > 0);
+        gradcheck_assert(item->name, ckm_loss, t, syn_value(params, i), syn_grad(params, i),
+                         item->count, SAMPLES / 3);
+    }
+    perception_free(t);
+}
+
 static void the_perception_network_matches_central_differences(void **state)
 {
     perception_case *t = perception_create(true);
@@ -157,7 +181,7 @@ typedef struct control_case {
     syn_control c;
     syn_observation x;
     real h0[E * SYN_STATE], c0[E * SYN_STATE], hT[E * SYN_STATE], cT[E * SYN_STATE];
-    real logit[ROWS * A], value[ROWS], dlogit[ROWS * A], dvalue[ROWS];
+    real logit[ROWS * A], value[ROWS], dlogit[ROWS * A], dvalue[ROWS], dckm[ROWS * N * SYN_CKM];
     /* of PPO's loss */
     int32_t action[ROWS];
     real logp_old[ROWS], advantage[ROWS], value_old[ROWS], ret[ROWS];
@@ -267,7 +291,7 @@ static void control_backward(control_case *t, bool of_ppo)
     control_forward(t, &cache);
     if (of_ppo) ppo(t, t->dlogit, t->dvalue);
     assert_ok(syn_control_backward(&t->ctx, &t->c, T, E, &t->x, t->h0, t->c0, cache, t->dlogit,
-                                   t->dvalue, NULL));
+                                   t->dvalue, t->dckm, NULL));
     syn_scratch_pop(&t->ctx, mark);
 }
 
@@ -284,6 +308,15 @@ static void the_control_network_matches_under_the_ppo_loss(void **state)
     control_case *t = control_create();
     control_backward(t, true);
     params_check(&t->c.params, 0, control_ppo_loss, t, SAMPLES / 3);
+    control_free(t);
+}
+
+static void the_gradient_of_the_ckm_vectors_matches(void **state)
+{
+    control_case *t = control_create();
+    random_fill(30, ROWS * N * SYN_CKM, -1, 1, t->dckm);
+    control_backward(t, false);
+    gradcheck_assert("ckm", control_loss, t, t->x.ckm, t->dckm, ROWS * N * SYN_CKM, 2 * SAMPLES);
     control_free(t);
 }
 
@@ -320,10 +353,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_perception_network_matches_central_differences),
+        cmocka_unit_test(the_encoder_alone_matches_central_differences),
         cmocka_unit_test(the_mean_in_place_of_the_ckm_matches_central_differences),
         cmocka_unit_test(dropout_takes_part_in_the_perception_gradient),
         cmocka_unit_test(the_control_network_matches_central_differences),
         cmocka_unit_test(the_control_network_matches_under_the_ppo_loss),
+        cmocka_unit_test(the_gradient_of_the_ckm_vectors_matches),
         cmocka_unit_test(gradients_accumulate),
         cmocka_unit_test(a_planted_error_of_one_percent_is_caught),
     };

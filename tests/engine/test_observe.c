@@ -453,7 +453,7 @@ static void message_after(world *w, int kind, look *l, syn_env *e)
     look_make(w, l, &w->tasks, e, true);
 }
 
-static void the_message_is_the_question_then_the_piece_that_moved(void **state)
+static void the_message_tells_what_moved_and_how(void **state)
 {
     world *w = world_create();
     const int kinds[] = {SYN_NO_ACTION, SYN_SEND, SYN_REQUEST, SYN_BROADCAST, SYN_ALONE};
@@ -461,12 +461,11 @@ static void the_message_is_the_question_then_the_piece_that_moved(void **state)
         look l;
         syn_env e;
         message_after(w, kinds[k], &l, &e);
-        real nothing[SYN_DE] = {0};
-        const real *expected = w->tasks.e + e.last.piece * SYN_DE;
-        if (kinds[k] == SYN_NO_ACTION) expected = w->tasks.q;
-        if (kinds[k] == SYN_ALONE) expected = nothing; /* what is read in silence is not heard */
-        assert_memory_equal(l.x.message, expected, sizeof(real) * SYN_DE);
-        const real *meta = l.x.message + SYN_DE + SYN_DX + 1;
+        real nothing[SYN_DQ] = {0};
+        const real *expected = w->tasks.quest + e.last.piece * SYN_DQ;
+        if (kinds[k] == SYN_NO_ACTION) expected = nothing;
+        assert_memory_equal(l.x.message, expected, sizeof nothing);
+        const real *meta = l.x.message + SYN_DX + 1;
         for (int m = 0; m < 7; m++)
             assert_true(meta[m] == (kinds[k] == SYN_NO_ACTION ? m == 6 : m == kinds[k]));
         look_free(w, &l);
@@ -489,7 +488,7 @@ static void a_request_is_told_as_the_delivery_that_it_brought(void **state)
     (void)syn_env_step(&e, &w->cfg, syn_action_index(SYN_REQUEST, 0, 2), rank);
     e.changed = 7;
     look_make(w, &l, &w->tasks, &e, true);
-    const real *meta = l.x.message + SYN_DE + SYN_DX + 1;
+    const real *meta = l.x.message + SYN_DX + 1;
     assert_true(meta[7] == 0 && meta[8] == 1); /* not from, but to the asker */
     assert_int_equal(e.giver[0][e.last.piece], 2);
     look_free(w, &l);
@@ -550,7 +549,7 @@ int main(void)
         cmocka_unit_test(gold_and_stratum_are_not_seen),
         cmocka_unit_test(the_order_of_the_pieces_in_the_data_is_not_seen),
         cmocka_unit_test(without_the_central_view_it_is_not_read),
-        cmocka_unit_test(the_message_is_the_question_then_the_piece_that_moved),
+        cmocka_unit_test(the_message_tells_what_moved_and_how),
         cmocka_unit_test(a_request_is_told_as_the_delivery_that_it_brought),
         cmocka_unit_test(the_features_of_a_pair_are_those_of_the_piece_that_would_move),
         cmocka_unit_test(rows_of_an_observation_are_found_by_their_number),

@@ -105,10 +105,10 @@ static void titles_are_found_in_the_question_whole_or_without_their_last_part(vo
     assert_near(of_question(0, SYN_Q_TITLE_IN), 1);
     assert_near(of_question(1, SYN_Q_TITLE_IN), 0.8);
     assert_near(of_question(2, SYN_Q_TITLE_IN), 0);
-    assert_near(of_question(3, SYN_Q_TITLE_IN), 0); /* its last word is not set apart */
+    assert_near(of_question(3, SYN_Q_TITLE_IN), 0);   /* its last word is not set apart */
     assert_near(of_question(4, SYN_Q_TITLE_IN), 0.8); /* one word, written as a name */
-    assert_near(of_question(5, SYN_Q_TITLE_IN), 0); /* no content word */
-    assert_near(of_question(6, SYN_Q_TITLE_IN), 1); /* whatever the letters' case */
+    assert_near(of_question(5, SYN_Q_TITLE_IN), 0);   /* no content word */
+    assert_near(of_question(6, SYN_Q_TITLE_IN), 1);   /* whatever the letters' case */
     assert_near(of_question(0, SYN_Q_TITLE_SHARE), 1);
     assert_near(of_question(1, SYN_Q_TITLE_SHARE), 10.0 / 15);
     assert_near(of_question(2, SYN_Q_TITLE_SHARE), 0);
@@ -165,7 +165,7 @@ static void mentions_and_parts_of_titles_go_from_the_text_to_the_title(void **st
     build(QUESTION, piece, 7, true);
     assert_near(of_pair(SYN_PAIR_MENTION, 5, 4), 0.8); /* without its last part a title is a name */
     assert_near(of_pair(SYN_PAIR_MENTION, 6, 4), 0);   /* and not any word of that spelling */
-    assert_near(of_pair(SYN_PAIR_MENTION, 0, 1), 1); /* a's text has b's title */
+    assert_near(of_pair(SYN_PAIR_MENTION, 0, 1), 1);   /* a's text has b's title */
     assert_near(of_pair(SYN_PAIR_MENTION, 1, 0), 0);
     assert_near(of_pair(SYN_PAIR_MENTION_T, 1, 0), 1);
     assert_near(of_pair(SYN_PAIR_MENTION_T, 0, 1), 0);

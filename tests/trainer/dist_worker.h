@@ -138,6 +138,19 @@ static inline syn_status worker_shards(syn_dist *d, uint64_t *hash)
     return SYN_OK;
 }
 
+/* Ranks add as the CPU ops of a rank do: what is too small for a normal number is 0. */
+static inline syn_status worker_denormals(syn_dist *d)
+{
+    const int rank = syn_dist_rank(d);
+    float x[3] = {0};
+    for (int i = 0; i < 3 && rank < 2; i++) x[i] = rank ? -1.25e-38f : 1.5e-38f;
+    SYN_RETURN_IF(syn_dist_sum_begin(d, x, 3));
+    SYN_RETURN_IF(syn_dist_sum_wait(d));
+    WORKER_EXPECT(syn_dist_size(d) == 1 || !memcmp(x, (float[3]){0}, sizeof x),
+                  "the sum over ranks is %a: it is denormal", x[0]);
+    return SYN_OK;
+}
+
 static inline syn_status worker_f64(syn_dist *d)
 {
     enum { N = 37 };
@@ -198,6 +211,7 @@ static inline syn_status worker_check(syn_dist *d)
     SYN_RETURN_IF(worker_sums(d, &sums));
     SYN_RETURN_IF(worker_many(d));
     SYN_RETURN_IF(worker_shards(d, &shards));
+    SYN_RETURN_IF(worker_denormals(d));
     SYN_RETURN_IF(worker_f64(d));
     SYN_RETURN_IF(worker_copies(d));
     if (!syn_dist_rank(d)) {

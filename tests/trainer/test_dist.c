@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -422,7 +423,9 @@ static void test_a_rank_of_another_run_is_not_taken(void **state)
     start(t, 0, 2, "id", 20, "-1", "0");
     while (access(t->meet + strlen("file:"), F_OK) != 0 && syn_clock_s() < deadline) usleep(5000);
     FILE *f = fopen(t->meet + strlen("file:"), "r");
-    assert_true(f && fgets(line, sizeof line, f));
+    struct stat status;
+    assert_true(f && fstat(fileno(f), &status) == 0 && fgets(line, sizeof line, f));
+    assert_int_equal(status.st_mode & 077, 0); /* others do not learn it */
     fclose(f);
     char *token = strchr(line + strlen("syncog ranks meet at "), ' ') + 1;
     *token = *token == '0' ? '1' : '0';

@@ -341,7 +341,7 @@ static void impossible_environments_are_refused(void **state)
     ppo_begin(w, 1, 1e-3);
     assert_ok(syn_ppo_state_gather(&w->ppo, &s));
     syn_env *envs = s.field[0], good = envs[5];
-    for (int k = 0; k < 6; k++) {
+    for (int k = 0; k < 10; k++) {
         envs[5] = good;
         if (k == 0) envs[5].agents = 31;
         if (k == 1) envs[5].task = 2 * RECORDS;
@@ -349,6 +349,10 @@ static void impossible_environments_are_refused(void **state)
         if (k == 3) envs[5].item[0][0] = 200;
         if (k == 4) envs[5].last.to = 9;
         if (k == 5) envs[5].changed = ~0u;
+        if (k == 6) envs[5].memory[0] ^= 1; /* the next piece would be one too many */
+        if (k == 7) envs[5].last.from = -3;
+        if (k == 8) envs[5].last = (syn_action){SYN_REQUEST, 0, -1, 2};
+        if (k == 9) envs[5].turn = envs[5].turns_max;
         if (k == 3 && !envs[5].count[0]) continue;
         assert_ok(syn_checkpoint_save(path_of("bad"), s.tensor, s.count, &facts, NULL));
         assert_int_equal(restore_state(w, "bad/latest", &how), SYN_ERR_FORMAT);

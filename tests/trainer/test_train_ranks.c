@@ -96,12 +96,16 @@ static void numbers_of_ranks_that_do_not_fit_are_refused(void **state)
     assert_int_equal(
         syncog("train " SMALL "--out out --init init --deterministic --mini-batch-size 32"), 2);
     assert_non_null(strstr(complained, "cannot be cut into 8 equal shards (--deterministic)"));
+    assert_int_equal(syncog("train " SMALL "--out out --init init --epochs 65"), 2);
     assert_int_not_equal(access(path_of("out"), F_OK), 0);
 }
 
 static void ranks_that_were_told_different_things_do_not_begin(void **state)
 {
     assert_int_equal(train_on(2, "out", "--init init --seed $r"), 1);
+    assert_non_null(strstr(complained, "rank 1's options are not"));
+    assert_int_equal(train_on(2, "out", "--init init --env-steps 128 --eval-episodes $((8 + r))"),
+                     1);
     assert_non_null(strstr(complained, "rank 1's options are not"));
     assert_int_not_equal(access(path_of("out"), F_OK), 0);
 }

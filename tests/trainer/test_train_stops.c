@@ -29,6 +29,15 @@ static int64_t version_of(const char *store, const char *which)
     return version;
 }
 
+static bool latest_config_has(const char *store, const char *words)
+{
+    syn_checkpoint *cp = NULL;
+    assert_ok(syn_checkpoint_open_version(path_of(store), "latest", &cp));
+    const bool has = strstr(syn_checkpoint_config(cp), words) != NULL;
+    syn_checkpoint_close(cp);
+    return has;
+}
+
 /* ---- Nothing gets better ---- */
 
 static void a_run_ends_when_its_patience_does(void **state)
@@ -44,6 +53,7 @@ static void a_run_ends_when_its_patience_does(void **state)
     assert_works(SMALL "--out early --env-steps 9999 --patience 4 --resume --lr-actor 1e-9 "
                        "--lr-critic 1e-9");
     assert_non_null(strstr(said, "trained 256 env-steps"));
+    assert_true(latest_config_has("early", "\"init\":\"init\"")); /* --resume was not told */
 }
 
 /* ---- Somebody asks ---- */
@@ -151,6 +161,24 @@ static void a_number_that_is_not_finite_reaches_no_file(void **state)
     assert_works("checkpoint verify sound");
 }
 
+/* Nor does a run that begins anew in the same place, and comes to nothing, take anything away. */
+static void an_earlier_runs_metrics_outlive_a_run_without_a_line(void **state)
+{
+    size_t bytes;
+    assert_works(SMALL "--init init --out earlier --env-steps 256");
+    assert_works(SMALL "--init init --out spoilt --env-steps 128");
+    poison("spoilt");
+    assert_int_equal(syncog(SMALL "--init spoilt/latest --out earlier --env-steps 256"), 1);
+    assert_non_null(strstr(complained, "update 1: the value of environment 0"));
+    char *text = file_read(path_of("earlier/metrics.jsonl"), &bytes);
+    assert_int_equal(line_count(text), 2);
+    free(text);
+    assert_works(SMALL "--init init --out earlier --env-steps 128 --seed 2");
+    text = file_read(path_of("earlier/metrics.jsonl"), &bytes);
+    assert_int_equal(line_count(text), 1); /* the first line of another run replaces them */
+    free(text);
+}
+
 /* ---- The disk is full ---- */
 
 static void a_save_that_fails_ends_the_run_and_keeps_what_was(void **state)
@@ -202,6 +230,7 @@ int main(void)
         cmocka_unit_test(a_run_ends_when_its_patience_does),
         cmocka_unit_test(a_signal_saves_and_the_run_goes_on_to_the_bit),
         cmocka_unit_test(a_number_that_is_not_finite_reaches_no_file),
+        cmocka_unit_test(an_earlier_runs_metrics_outlive_a_run_without_a_line),
         cmocka_unit_test(a_save_that_fails_ends_the_run_and_keeps_what_was),
         cmocka_unit_test(the_clock_saves_too),
         cmocka_unit_test(no_more_versions_are_kept_than_asked_for),

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "benchmarks/report_axis.h"
 #include "benchmarks/report_format.h"
 
 /* The drawing's units; the page scales it. */
@@ -20,22 +21,16 @@ typedef struct bin {
     double mean, min, max, count; /* count 0: no value */
 } bin;
 
-typedef struct scale {
-    double low, high, step; /* of the values, or of their logarithms */
-    double from, to;        /* pixels */
-    bool log;
-} scale;
-
 typedef struct drawing {
     const syn_chart *c;
     FILE *f;
     int bins;
     double x[SYN_CHART_BINS];
     bin bin[SYN_CHART_LINES_MAX][SYN_CHART_BINS];
-    scale sx, sy;
+    syn_axis sx, sy;
 } drawing;
 
-static double at(const scale *s, double v)
+static double at(const syn_axis *s, double v)
 {
     if (s->log) v = log10(v);
     const double t = (v - s->low) / (s->high - s->low);
@@ -109,16 +104,9 @@ static double smoothed(const drawing *d, int k, int i)
 
 /* ---- Scales ---- */
 
-static scale fit(double low, double high, int ticks, double from, double to)
+static syn_axis fit(double low, double high, int ticks, double from, double to)
 {
-    if (!(high - low > 1e-9 * fmax(fabs(low), fabs(high)))) {
-        const double pad = low != 0 ? 0.5 * fabs(low) : 1;
-        low -= pad;
-        high += pad;
-    }
-    const double step = syn_nice_step((high - low) / ticks);
-    return (scale){
-        step * floor(low / step + 1e-9), step * ceil(high / step - 1e-9), step, from, to, false};
+    return syn_axis_fit(low, high, low != 0 ? 0.5 * fabs(low) : 1, ticks, from, to);
 }
 
 static void range(const drawing *d, double *low, double *high)
@@ -147,7 +135,7 @@ static void fit_scales(drawing *d)
     range(d, &low, &high);
     if (c->log && low > 0 && high > 30 * low) {
         const double a = floor(log10(low)), b = ceil(log10(high));
-        d->sy = (scale){a, b, fmax(1, ceil((b - a) / 5)), BOTTOM, TOP, true};
+        d->sy = (syn_axis){a, b, fmax(1, ceil((b - a) / 5)), BOTTOM, TOP, true};
         return;
     }
     if (isfinite(c->stop) && high > 0.3 * c->stop) high = fmax(high, 1.05 * c->stop);
@@ -163,11 +151,6 @@ static void fit_scales(drawing *d)
 
 /* ---- Drawing ---- */
 
-static int tick_count(const scale *s)
-{
-    return (int)fmin((s->high - s->low) / s->step + 1e-6, 20) + 1;
-}
-
 static const char *tick_text(const drawing *d, double value, char text[SYN_NUMBER_TEXT])
 {
     if (d->sy.log) return syn_number_text(value, text);
@@ -179,16 +162,16 @@ static const char *tick_text(const drawing *d, double value, char text[SYN_NUMBE
 static void draw_grid(const drawing *d)
 {
     char text[SYN_NUMBER_TEXT];
-    const scale *x = &d->sx, *y = &d->sy;
+    const syn_axis *x = &d->sx, *y = &d->sy;
     fputs("<g class=\"grid\">", d->f);
-    for (int i = 0; i < tick_count(y); i++) {
+    for (int i = 0; i < syn_axis_ticks(y); i++) {
         const double v = y->low + i * y->step;
         const double value = y->log ? pow(10, v) : v, py = at(y, value);
         fprintf(d->f, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT, RIGHT, py, py);
         fprintf(d->f, "<text class=\"y\" x=\"%d\" y=\"%.1f\">%s</text>", LEFT - 6, py + 4,
                 tick_text(d, value, text));
     }
-    for (int i = 0; i < tick_count(x); i++) {
+    for (int i = 0; i < syn_axis_ticks(x); i++) {
         const double v = x->low + i * x->step, px = at(x, v);
         fprintf(d->f, "<line class=\"tick\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>", px, px,
                 BOTTOM, BOTTOM + 4);

@@ -147,13 +147,6 @@ const char *syn_tick_text(double x, double step, char out[SYN_NUMBER_TEXT])
     return out;
 }
 
-double syn_nice_step(double least)
-{
-    const double power = pow(10, floor(log10(least)));
-    const double m = least / power;
-    return power * (m <= 1 + 1e-9 ? 1 : m <= 2 + 1e-9 ? 2 : m <= 5 + 1e-9 ? 5 : 10);
-}
-
 const char *syn_time_text(double seconds, char out[SYN_NUMBER_TEXT])
 {
     const time_t t = (time_t)seconds;

@@ -23,9 +23,6 @@ const char *syn_number_text(double x, char out[SYN_NUMBER_TEXT]);
 /* For an axis with ticks every `step`: as many decimals as tell them apart. */
 const char *syn_tick_text(double x, double step, char out[SYN_NUMBER_TEXT]);
 
-/* 1, 2 or 5 times a power of ten: the smallest that is at least `least` > 0. */
-double syn_nice_step(double least);
-
 /* "2026-01-31 12:00:00 UTC" */
 const char *syn_time_text(double seconds, char out[SYN_NUMBER_TEXT]);
 

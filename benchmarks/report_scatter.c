@@ -1,42 +1,23 @@
 #include <math.h>
 #include <string.h>
 
+#include "benchmarks/report_axis.h"
 #include "benchmarks/report_chart.h"
 #include "benchmarks/report_format.h"
 
 enum { WIDTH = 520, HEIGHT = 302, LEFT = 50, RIGHT = 508, TOP = 26, BOTTOM = 266, LETTER = 7 };
 
-typedef struct axis {
-    double low, high, step;
-    double from, to; /* pixels */
-} axis;
-
 typedef struct box {
     double left, top, right, bottom;
 } box;
 
-static double at(const axis *a, double v)
+static double at(const syn_axis *a, double v)
 {
     return a->from + (v - a->low) / (a->high - a->low) * (a->to - a->from);
 }
 
-static axis fit(double low, double high, double from, double to)
-{
-    if (!(high - low > 1e-9 * fmax(fabs(low), fabs(high)))) {
-        low -= 0.5;
-        high += 0.5;
-    }
-    const double step = syn_nice_step((high - low) / 5);
-    return (axis){step * floor(low / step + 1e-9), step * ceil(high / step - 1e-9), step, from, to};
-}
-
-static int tick_count(const axis *a)
-{
-    return (int)fmin((a->high - a->low) / a->step + 1e-6, 20) + 1;
-}
-
-static void begin(FILE *f, const char *title, const char *help, const axis *x, const axis *y,
-                  const char *x_label)
+static void begin(FILE *f, const char *title, const char *help, const syn_axis *x,
+                  const syn_axis *y, const char *x_label)
 {
     char text[SYN_NUMBER_TEXT];
     fprintf(f, "<figure class=\"chart\"><figcaption><h3>%s</h3></figcaption>", title);
@@ -44,13 +25,13 @@ static void begin(FILE *f, const char *title, const char *help, const axis *x, c
             "<p class=\"help\">%s</p>\n<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">",
             help, WIDTH, HEIGHT, title);
     fputs("<g class=\"grid\">", f);
-    for (int i = 0; i < tick_count(y); i++) {
+    for (int i = 0; i < syn_axis_ticks(y); i++) {
         const double v = y->low + i * y->step, py = at(y, v);
         fprintf(f, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT, RIGHT, py, py);
         fprintf(f, "<text class=\"y\" x=\"%d\" y=\"%.1f\">%s</text>", LEFT - 6, py + 4,
                 syn_tick_text(v, y->step, text));
     }
-    for (int i = 0; i < tick_count(x); i++) {
+    for (int i = 0; i < syn_axis_ticks(x); i++) {
         const double v = x->low + i * x->step, px = at(x, v);
         fprintf(f, "<line class=\"tick\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>", px, px,
                 TOP, BOTTOM);
@@ -60,7 +41,7 @@ static void begin(FILE *f, const char *title, const char *help, const axis *x, c
     fprintf(f, "<text class=\"unit\" x=\"%d\" y=\"%d\">%s</text></g>", RIGHT, BOTTOM + 31, x_label);
 }
 
-static bool first_at(const syn_point *p, int i, const axis *x, const axis *y)
+static bool first_at(const syn_point *p, int i, const syn_axis *x, const syn_axis *y)
 {
     for (int k = 0; k < i; k++)
         if (p[k].label && fabs(at(x, p[k].x) - at(x, p[i].x)) < 3 &&
@@ -103,8 +84,8 @@ static box find_place(double px, double py, double width, const box *taken, int 
 }
 
 /* A point and its name, where there is room and no earlier one has the place. */
-static void draw_point(FILE *f, const axis *x, const axis *y, const syn_point *p, int i, box *taken,
-                       int *n)
+static void draw_point(FILE *f, const syn_axis *x, const syn_axis *y, const syn_point *p, int i,
+                       box *taken, int *n)
 {
     static const char *const kind[] = {"plain", "ours", "bound"};
     const double px = at(x, p[i].x), py = at(y, p[i].y);
@@ -122,7 +103,8 @@ static void draw_point(FILE *f, const axis *x, const axis *y, const syn_point *p
     fputs("</text>", f);
 }
 
-static void draw_points(FILE *f, const axis *x, const axis *y, const syn_point *p, int count)
+static void draw_points(FILE *f, const syn_axis *x, const syn_axis *y, const syn_point *p,
+                        int count)
 {
     box taken[2 * SYN_SCATTER_MAX];
     int n = 0;
@@ -138,7 +120,8 @@ static void draw_points(FILE *f, const axis *x, const axis *y, const syn_point *
     }
 }
 
-static void draw_curves(FILE *f, const axis *x, const axis *y, const syn_point *p, int count)
+static void draw_curves(FILE *f, const syn_axis *x, const syn_axis *y, const syn_point *p,
+                        int count)
 {
     bool open = false;
     for (int i = 0; i < count; i++) {
@@ -173,7 +156,8 @@ void syn_scatter_write(FILE *f, const char *title, const char *x_label, const ch
         high[1] = fmax(high[1], p[i].y);
     }
     if (low[0] > 0) low[0] = 0;
-    const axis x = fit(low[0], high[0], LEFT, RIGHT), y = fit(low[1], high[1], BOTTOM, TOP);
+    const syn_axis x = syn_axis_fit(low[0], high[0], 0.5, 5, LEFT, RIGHT),
+                   y = syn_axis_fit(low[1], high[1], 0.5, 5, BOTTOM, TOP);
     begin(f, title, help, &x, &y, x_label);
     draw_curves(f, &x, &y, p, count);
     draw_points(f, &x, &y, p, count);
@@ -183,7 +167,7 @@ void syn_scatter_write(FILE *f, const char *title, const char *x_label, const ch
 void syn_calibration_write(FILE *f, const double *predicted, const double *observed,
                            const double *weight, int count)
 {
-    const axis x = {0, 1, 0.2, LEFT, RIGHT}, y = {0, 1, 0.2, BOTTOM, TOP};
+    const syn_axis x = {0, 1, 0.2, LEFT, RIGHT, false}, y = {0, 1, 0.2, BOTTOM, TOP, false};
     double most = 0;
     for (int i = 0; i < count && weight; i++) most = fmax(most, weight[i]);
     begin(

@@ -101,14 +101,12 @@ static int64_t changed_agents(const syn_env *envs, int64_t count, int32_t *list)
 
 /* ---- Views and ranks ---- */
 
-/* The ranker's input: question features, the knower's view, all pieces' view (zero unless it
- * knows). */
-static void ranker_input(real *x, const real *quest, const real *own, const real *all)
+void syn_interaction(real *x, const real *quest, const real *view, const real *second)
 {
     memcpy(x, quest, sizeof(real) * SYN_DQ);
-    memcpy(x + SYN_DQ, own, sizeof(real) * SYN_DV);
-    if (all)
-        memcpy(x + SYN_DQ + SYN_DV, all, sizeof(real) * SYN_DV);
+    memcpy(x + SYN_DQ, view, sizeof(real) * SYN_DV);
+    if (second)
+        memcpy(x + SYN_DQ + SYN_DV, second, sizeof(real) * SYN_DV);
     else
         memset(x + SYN_DQ + SYN_DV, 0, sizeof(real) * SYN_DV);
 }
@@ -143,8 +141,8 @@ static syn_status rank_rows(syn_ctx *ctx, const syn_perception *p, const syn_tas
         for (uint32_t left = b->rows[v]; left; left &= left - 1, k++) {
             int row = syn_lowest(left);
             const real *f = b->features + (v * R + row) * SYN_DV;
-            ranker_input(x + k * SYN_DX, quest + row * SYN_DQ, f,
-                         b->second ? b->second + (v * R + row) * SYN_DV : NULL);
+            syn_interaction(x + k * SYN_DX, quest + row * SYN_DQ, f,
+                            b->second ? b->second + (v * R + row) * SYN_DV : NULL);
         }
     }
     syn_without_apply(p->without, b->kind, at[b->n], x);
@@ -267,7 +265,7 @@ static void item_vector(const syn_observer *o, const syn_tasks *tasks, const syn
 {
     const real *own = o->own + ((e * N + i) * R + row) * SYN_DV;
     const real *all = o->central ? o->all + (e * R + row) * SYN_DV : NULL;
-    ranker_input(x, tasks->quest + (int64_t)env->task * SYN_TASK_QUEST + row * SYN_DQ, own, all);
+    syn_interaction(x, tasks->quest + (int64_t)env->task * SYN_TASK_QUEST + row * SYN_DQ, own, all);
     x += SYN_DX;
     *x++ = relevance(o, e, i, row) / 4;
     const int giver = env->giver[i][row];

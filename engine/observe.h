@@ -62,6 +62,12 @@ void syn_observation_free(syn_ctx *ctx, syn_observation *x);
 /* The part that begins at row `at`. */
 syn_observation syn_observation_at(const syn_observation *x, int64_t at);
 
+/* What the ranker and the refiner read of one piece, x (SYN_DX): features against the question
+ * quest (SYN_DQ), against one view (SYN_DV), and against another, `second` (SYN_DV), or zeros
+ * (NULL). Items begin with the same. Without ablations: the caller applies those
+ * (engine/without.h). */
+void syn_interaction(real *x, const real *quest, const real *view, const real *second);
+
 /* Views, features and ranks of the agents in env.changed (all pieces' view at a reset). */
 SYN_WARN_UNUSED syn_status syn_observe_views(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
                                              const syn_tasks *tasks, const syn_env *envs);

@@ -61,12 +61,7 @@ static int64_t ranker_rows(run *r, real *x, real *target)
                 const real *own = kind ? r->o.all + (e * R + p) * SYN_DV
                                        : r->o.own + ((e * N + knower) * R + p) * SYN_DV;
                 real *to = x + rows * SYN_DX;
-                memcpy(to, quest + p * SYN_DQ, sizeof(real) * SYN_DQ);
-                memcpy(to + SYN_DQ, own, sizeof(real) * SYN_DV);
-                if (kind)
-                    memcpy(to + SYN_DQ + SYN_DV, own, sizeof(real) * SYN_DV);
-                else
-                    memset(to + SYN_DQ + SYN_DV, 0, sizeof(real) * SYN_DV);
+                syn_interaction(to, quest + p * SYN_DQ, own, kind ? own : NULL);
                 syn_without_apply(r->p->without, kind ? SYN_INPUT_RANKER_ALL : SYN_INPUT_RANKER, 1,
                                   to);
                 target[rows++] = env->gold >> p & 1;
@@ -87,9 +82,8 @@ static int64_t refiner_rows(run *r, real *x, real *target)
         for (uint32_t left = env->present; left; left &= left - 1, rows++) {
             int p = syn_lowest(left);
             real *to = x + rows * SYN_DX;
-            memcpy(to, quest + p * SYN_DQ, sizeof(real) * SYN_DQ);
-            memcpy(to + SYN_DQ, r->o.all + (e * R + p) * SYN_DV, sizeof(real) * SYN_DV);
-            memcpy(to + SYN_DQ + SYN_DV, r->o.again + (e * R + p) * SYN_DV, sizeof(real) * SYN_DV);
+            syn_interaction(to, quest + p * SYN_DQ, r->o.all + (e * R + p) * SYN_DV,
+                            r->o.again + (e * R + p) * SYN_DV);
             syn_without_apply(r->p->without, SYN_INPUT_REFINER, 1, to);
             target[rows] = env->gold >> p & 1;
         }

@@ -6,6 +6,7 @@
 #include <utime.h>
 
 #include "benchmarks/report.h"
+#include "benchmarks/report_axis.h"
 #include "benchmarks/report_format.h"
 
 /* ---- The page ---- */

@@ -1,32 +1,7 @@
 /* MultiWOZ and SGD: which facts become pieces, which are needed, and that a domain is one group. */
-#include "tests/datasets/helpers.h"
+#include "tests/datasets/loaded.h"
 
 #include "datasets/dialogue.h"
-#include "engine/text.h"
-
-static syn_status load_text(const char *format, const char *text, syn_dataset *ds)
-{
-    *ds = (syn_dataset){0};
-    return syn_dataset_read_json(ds, format, text_write("in.json", text));
-}
-
-static void assert_refused(const char *format, const char *text, const char *words)
-{
-    syn_dataset ds;
-    assert_fails(load_text(format, text, &ds), SYN_ERR_FORMAT, words);
-    assert_non_null(strstr(syn_error_text(), "in.json"));
-    assert_null(ds.records);
-}
-
-static void assert_words(const syn_dataset *ds, int64_t at, int count, const char *text)
-{
-    uint32_t tokens[64];
-    size_t n;
-    syn_text_tokenise(text, strlen(text), tokens, 64, &n);
-    assert_int_equal(n, count);
-    for (size_t i = 0; i < n; i++)
-        assert_int_equal(ds->tokens[at + (int64_t)i] & SYN_TOKEN_HASH, tokens[i] & SYN_TOKEN_HASH);
-}
 
 /* What a piece should be: its title, its whole text, gold or not. */
 typedef struct expected {

@@ -1,14 +1,5 @@
 /* The loaders: which pieces become gold, which records are left out and why, what is refused. */
-#include "tests/datasets/helpers.h"
-
-#include "engine/text.h"
-
-/* Loads a text as a file of this format. */
-static syn_status load_text(const char *format, const char *text, syn_dataset *ds)
-{
-    *ds = (syn_dataset){0};
-    return syn_dataset_read_json(ds, format, text_write("in.json", text));
-}
+#include "tests/datasets/loaded.h"
 
 static const char *hotpot_record(const char *facts, const char *context, const char *more)
 {
@@ -178,15 +169,6 @@ static void keys_may_come_in_any_order_and_the_last_of_two_counts(void **state)
     assert_int_equal(ds.records[0].piece_count, 3);
     assert_int_equal(ds.records[0].question_count, 1);
     syn_dataset_free(&ds);
-}
-
-static void assert_refused(const char *format, const char *text, const char *words)
-{
-    syn_dataset ds;
-    assert_fails(load_text(format, text, &ds), SYN_ERR_FORMAT, words);
-    assert_non_null(strstr(syn_error_text(), "in.json"));
-    assert_null(ds.records);
-    assert_int_equal(ds.record_count, 0);
 }
 
 static void wrong_types_are_named_with_record_and_field(void **state)

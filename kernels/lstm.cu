@@ -325,7 +325,7 @@ static syn_status backward_in_scratch(syn_ctx *ctx, const syn_lstm_call &a)
     if (a.dcT)
         (void)cudaMemcpyAsync(dc, a.dcT, bytes, cudaMemcpyDeviceToDevice, stream_of(ctx));
     else
-        syn_cuda_zero(ctx, dc, bytes);
+        SYN_RETURN_IF(syn_cuda_zero(ctx, dc, bytes));
     SYN_LAUNCH_CHECK(ctx, "gradient of the final state of the LSTM");
     dim3 grid = grid_of(H, THREADS, q.batch);
     for (int64_t s = q.steps - 1; q.rows > 0 && s >= 0; s--) {

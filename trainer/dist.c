@@ -223,7 +223,7 @@ static syn_status stage_out(syn_dist *d, real *x, int64_t n, real **host)
         s->n_max = s->host ? n : 0;
         if (!s->host) return syn_fail(SYN_ERR_MEMORY, "out of memory for a sum over ranks");
     }
-    SYN_RETURN_IF(syn_cuda_copy(d->ctx, s->host, x, sizeof *x * (size_t)n));
+    SYN_RETURN_IF(syn_copy_out(d->ctx, s->host, x, sizeof *x * (size_t)n));
     s->n = n;
     s->device = x;
     *host = s->host;
@@ -240,7 +240,7 @@ static syn_status stage_in(syn_dist *d)
 #ifdef SYN_HAVE_CUDA
     for (int i = 0; i < d->staged; i++) {
         const syn_dist_stage *s = &d->stages[i];
-        SYN_RETURN_IF(syn_cuda_copy(d->ctx, s->device, s->host, sizeof *s->host * (size_t)s->n));
+        SYN_RETURN_IF(syn_copy_in(d->ctx, s->device, s->host, sizeof *s->host * (size_t)s->n));
     }
 #endif
     d->staged = 0;

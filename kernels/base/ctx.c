@@ -79,14 +79,9 @@ void *syn_device_alloc(syn_ctx *ctx, size_t bytes)
                        (double)bytes / (1 << 20));
         return NULL;
     }
-#ifdef SYN_HAVE_CUDA
-    if (ctx->device == SYN_DEVICE_CUDA) {
-        syn_cuda_zero(ctx, p, bytes);
-        return p;
-    }
-#endif
-    memset(p, 0, bytes);
-    return p;
+    if (syn_zero(ctx, p, bytes) == SYN_OK) return p;
+    syn_device_free(ctx, p);
+    return NULL;
 }
 
 void syn_device_free(syn_ctx *ctx, void *p)
@@ -101,41 +96,108 @@ void syn_device_free(syn_ctx *ctx, void *p)
     free(p);
 }
 
-void syn_ctx_free(syn_ctx *ctx)
+static void stack_free(syn_ctx *ctx, syn_scratch_stack *s, bool host)
 {
-    for (syn_scratch_block *b = ctx->first; b;) {
+    for (syn_scratch_block *b = s->first; b;) {
         syn_scratch_block *next = b->next;
-        syn_device_free(ctx, b->data);
+        if (host)
+            free(b->data);
+        else
+            syn_device_free(ctx, b->data);
         free(b);
         b = next;
     }
+}
+
+void syn_ctx_free(syn_ctx *ctx)
+{
+    stack_free(ctx, &ctx->scratch, false);
+    stack_free(ctx, &ctx->host_scratch, true);
 #ifdef SYN_HAVE_CUDA
     if (ctx->device == SYN_DEVICE_CUDA) syn_cuda_ctx_free(ctx);
 #endif
     memset(ctx, 0, sizeof *ctx);
 }
 
+/* ---- Copies ---- */
+
+static syn_status copy(syn_ctx *ctx, void *to, const void *from, size_t bytes, bool wait)
+{
+    if (bytes == 0) return SYN_OK;
+#ifdef SYN_HAVE_CUDA
+    if (ctx->device == SYN_DEVICE_CUDA) return syn_cuda_copy(ctx, to, from, bytes, wait);
+#endif
+    (void)ctx;
+    (void)wait;
+    memcpy(to, from, bytes);
+    return SYN_OK;
+}
+
+syn_status syn_copy_in(syn_ctx *ctx, void *device, const void *host, size_t bytes)
+{
+    return copy(ctx, device, host, bytes, true);
+}
+
+syn_status syn_copy_out(syn_ctx *ctx, void *host, const void *device, size_t bytes)
+{
+    return copy(ctx, host, device, bytes, true);
+}
+
+syn_status syn_copy(syn_ctx *ctx, void *to, const void *from, size_t bytes)
+{
+    return copy(ctx, to, from, bytes, false);
+}
+
+syn_status syn_zero(syn_ctx *ctx, void *p, size_t bytes)
+{
+    if (bytes == 0) return SYN_OK;
+#ifdef SYN_HAVE_CUDA
+    if (ctx->device == SYN_DEVICE_CUDA) return syn_cuda_zero(ctx, p, bytes);
+#endif
+    (void)ctx;
+    memset(p, 0, bytes);
+    return SYN_OK;
+}
+
+syn_status syn_wait(syn_ctx *ctx)
+{
+#ifdef SYN_HAVE_CUDA
+    if (ctx->device == SYN_DEVICE_CUDA) return syn_cuda_wait(ctx);
+#endif
+    (void)ctx;
+    return SYN_OK;
+}
+
+/* ---- Scratch ---- */
+
 syn_scratch_mark syn_scratch_push(syn_ctx *ctx)
 {
-    syn_scratch_mark m = {ctx->top, ctx->top ? ctx->top->bytes : 0};
-    return m;
+    const syn_scratch_block *d = ctx->scratch.top, *h = ctx->host_scratch.top;
+    return (syn_scratch_mark){ctx->scratch.top, ctx->host_scratch.top, d ? d->bytes : 0,
+                              h ? h->bytes : 0};
+}
+
+static void stack_pop(syn_scratch_stack *s, syn_scratch_block *block, size_t bytes)
+{
+    for (syn_scratch_block *b = block ? block->next : s->first; b; b = b->next) b->bytes = 0;
+    s->top = block ? block : s->first;
+    if (s->top) s->top->bytes = bytes;
 }
 
 void syn_scratch_pop(syn_ctx *ctx, syn_scratch_mark mark)
 {
-    syn_scratch_block *b = mark.block ? mark.block->next : ctx->first;
-    for (; b; b = b->next) b->bytes = 0;
-    ctx->top = mark.block ? mark.block : ctx->first;
-    if (ctx->top) ctx->top->bytes = mark.bytes;
+    stack_pop(&ctx->scratch, mark.block, mark.bytes);
+    stack_pop(&ctx->host_scratch, mark.host_block, mark.host_bytes);
 }
 
-static syn_scratch_block *block_create(syn_ctx *ctx, size_t bytes_min)
+static syn_scratch_block *block_create(syn_ctx *ctx, const syn_scratch_stack *s, bool host,
+                                       size_t bytes_min)
 {
     syn_scratch_block *b = calloc(1, sizeof *b);
     if (!b) return NULL;
-    size_t size = ctx->top ? 2 * ctx->top->bytes_max : SCRATCH_BLOCK_BYTES_MIN;
+    size_t size = s->top ? 2 * s->top->bytes_max : SCRATCH_BLOCK_BYTES_MIN;
     b->bytes_max = size < bytes_min ? bytes_min : size;
-    b->data = raw_alloc(ctx, b->bytes_max);
+    b->data = host ? aligned_alloc(ALIGN, b->bytes_max) : raw_alloc(ctx, b->bytes_max);
     if (!b->data) {
         free(b);
         return NULL;
@@ -143,24 +205,34 @@ static syn_scratch_block *block_create(syn_ctx *ctx, size_t bytes_min)
     return b;
 }
 
-void *syn_scratch_alloc(syn_ctx *ctx, size_t bytes)
+static void *stack_alloc(syn_ctx *ctx, syn_scratch_stack *s, bool host, size_t bytes)
 {
-    bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
-    syn_scratch_block *b = ctx->top;
-    while (b && b->bytes_max - b->bytes < bytes) b = b->next;
-    if (!b) {
-        b = block_create(ctx, bytes);
-        if (!b) {
-            (void)syn_fail(SYN_ERR_MEMORY, "out of memory: %.1f MiB of scratch were asked for",
-                           (double)bytes / (1 << 20));
-            return NULL;
-        }
-        syn_scratch_block **link = ctx->top ? &ctx->top->next : &ctx->first;
+    const size_t padded = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    syn_scratch_block *b = s->top;
+    while (b && b->bytes_max - b->bytes < padded) b = b->next;
+    if (!b && padded >= bytes) {
+        b = block_create(ctx, s, host, padded);
+        syn_scratch_block **link = s->top ? &s->top->next : &s->first;
         while (*link) link = &(*link)->next;
         *link = b;
     }
-    ctx->top = b;
+    if (!b) {
+        (void)syn_fail(SYN_ERR_MEMORY, "out of memory: %.1f MiB of scratch were asked for",
+                       (double)bytes / (1 << 20));
+        return NULL;
+    }
+    s->top = b;
     void *p = b->data + b->bytes;
-    b->bytes += bytes;
+    b->bytes += padded;
     return p;
+}
+
+void *syn_scratch_alloc(syn_ctx *ctx, size_t bytes)
+{
+    return stack_alloc(ctx, &ctx->scratch, false, bytes);
+}
+
+void *syn_host_scratch_alloc(syn_ctx *ctx, size_t bytes)
+{
+    return stack_alloc(ctx, &ctx->host_scratch, true, bytes);
 }

@@ -2,7 +2,8 @@
  *
  * One context per thread of the caller. Scratch is a stack of blocks that never move: ops take what
  * they need between mark and release, and after the first step of a fixed shape nothing is
- * allocated any more. */
+ * allocated any more. There are two such stacks, one on the device and one on the host; on the CPU
+ * both are host memory. */
 #ifndef SYN_BASE_CTX_H
 #define SYN_BASE_CTX_H
 
@@ -19,19 +20,31 @@ extern "C" {
 
 typedef enum syn_device { SYN_DEVICE_CPU, SYN_DEVICE_CUDA } syn_device;
 
+/* How CUDA computes; the CPU always computes in `real`. */
+typedef enum syn_math {
+    SYN_MATH_FP32, /* float throughout: what parity is measured in */
+    SYN_MATH_MIXED /* operands rounded (products to TF32, recurrent weights and states to bf16),
+                      sums in float; master weights stay float */
+} syn_math;
+
 typedef struct syn_scratch_block {
     struct syn_scratch_block *next;
     size_t bytes_max, bytes;
-    unsigned char *data; /* 64-byte aligned, on the context's device */
+    unsigned char *data; /* 64-byte aligned */
 } syn_scratch_block;
+
+typedef struct syn_scratch_stack {
+    syn_scratch_block *first, *top;
+} syn_scratch_stack;
 
 typedef struct syn_ctx {
     syn_device device;
-    int threads;              /* OpenMP threads of the CPU ops, >= 1 */
-    void *stream;             /* cudaStream_t on CUDA, NULL on the CPU */
-    bool sync_every_launch;   /* SYNCOG_CUDA_SYNC=1 */
-    syn_scratch_block *first; /* scratch stack */
-    syn_scratch_block *top;
+    int threads;            /* OpenMP threads of the CPU ops, >= 1 */
+    syn_math math;          /* SYN_MATH_FP32 until set otherwise */
+    void *stream;           /* cudaStream_t on CUDA, NULL on the CPU */
+    void *blas;             /* the library handle of matrix products on CUDA; owned */
+    bool sync_every_launch; /* SYNCOG_CUDA_SYNC=1 */
+    syn_scratch_stack scratch, host_scratch;
 } syn_ctx;
 
 /* threads 0: one per available core. SYN_ERR_UNSUPPORTED for CUDA where the build or the machine
@@ -48,23 +61,42 @@ void syn_flush_denormals(void);
 void *syn_device_alloc(syn_ctx *ctx, size_t bytes);
 void syn_device_free(syn_ctx *ctx, void *p);
 
+/* Between host and device memory, in either direction; these wait for the context's stream. */
+SYN_WARN_UNUSED syn_status syn_copy_in(syn_ctx *ctx, void *device, const void *host, size_t bytes);
+SYN_WARN_UNUSED syn_status syn_copy_out(syn_ctx *ctx, void *host, const void *device, size_t bytes);
+/* Within device memory, in stream order; to and from do not overlap. */
+SYN_WARN_UNUSED syn_status syn_copy(syn_ctx *ctx, void *to, const void *from, size_t bytes);
+SYN_WARN_UNUSED syn_status syn_zero(syn_ctx *ctx, void *p, size_t bytes);
+/* Until all that was asked of the device is done, and whether it went well. */
+SYN_WARN_UNUSED syn_status syn_wait(syn_ctx *ctx);
+
+/* A place on both stacks. */
 typedef struct syn_scratch_mark {
-    syn_scratch_block *block;
-    size_t bytes;
+    syn_scratch_block *block, *host_block;
+    size_t bytes, host_bytes;
 } syn_scratch_mark;
 
 syn_scratch_mark syn_scratch_push(syn_ctx *ctx);
 void syn_scratch_pop(syn_ctx *ctx, syn_scratch_mark mark);
 /* Uninitialised device memory until the matching pop; NULL when out of memory. */
 void *syn_scratch_alloc(syn_ctx *ctx, size_t bytes);
+/* Host memory likewise: for what host code reads and writes, whatever the device. */
+void *syn_host_scratch_alloc(syn_ctx *ctx, size_t bytes);
 
 #define SYN_SCRATCH(ctx, type, count)                                                              \
     ((type *)syn_scratch_alloc((ctx), sizeof(type) * (size_t)(count)))
+#define SYN_HOST_SCRATCH(ctx, type, count)                                                         \
+    ((type *)syn_host_scratch_alloc((ctx), sizeof(type) * (size_t)(count)))
 
 /* Scratch into `ptr`, in functions that leave the release to whoever holds the mark. */
 #define SYN_TAKE(ctx, ptr, type, count)                                                            \
     do {                                                                                           \
         (ptr) = SYN_SCRATCH(ctx, type, count);                                                     \
+        if (!(ptr)) return SYN_ERR_MEMORY;                                                         \
+    } while (0)
+#define SYN_HOST_TAKE(ctx, ptr, type, count)                                                       \
+    do {                                                                                           \
+        (ptr) = SYN_HOST_SCRATCH(ctx, type, count);                                                \
         if (!(ptr)) return SYN_ERR_MEMORY;                                                         \
     } while (0)
 

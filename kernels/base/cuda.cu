@@ -53,17 +53,18 @@ void syn_cuda_free(syn_ctx *ctx, void *p)
     (void)cudaFree(p); /* waits for work that uses it */
 }
 
-void syn_cuda_zero(syn_ctx *ctx, void *p, size_t bytes)
+syn_status syn_cuda_zero(syn_ctx *ctx, void *p, size_t bytes)
 {
-    (void)cudaMemsetAsync(p, 0, bytes, stream_of(ctx));
+    cudaError_t error = cudaMemsetAsync(p, 0, bytes, stream_of(ctx));
+    return error == cudaSuccess ? SYN_OK : failed(error, "zeroing");
 }
 
-syn_status syn_cuda_copy(syn_ctx *ctx, void *to, const void *from, size_t bytes)
+syn_status syn_cuda_copy(syn_ctx *ctx, void *to, const void *from, size_t bytes, bool wait)
 {
     if (bytes == 0) return SYN_OK;
     cudaError_t error = cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_of(ctx));
     if (error != cudaSuccess) return failed(error, "copying");
-    return syn_cuda_wait(ctx);
+    return wait ? syn_cuda_wait(ctx) : SYN_OK;
 }
 
 syn_status syn_cuda_wait(syn_ctx *ctx)

@@ -16,11 +16,12 @@ void syn_cuda_ctx_free(syn_ctx *ctx);
 /* Device memory, uninitialised; NULL when there is not enough. */
 void *syn_cuda_alloc(syn_ctx *ctx, size_t bytes);
 void syn_cuda_free(syn_ctx *ctx, void *p);
-/* In stream order; a failure shows at the next check. */
-void syn_cuda_zero(syn_ctx *ctx, void *p, size_t bytes);
+/* In stream order. */
+SYN_WARN_UNUSED syn_status syn_cuda_zero(syn_ctx *ctx, void *p, size_t bytes);
 
-/* Copies between host and device in either direction, and waits for the stream. */
-SYN_WARN_UNUSED syn_status syn_cuda_copy(syn_ctx *ctx, void *to, const void *from, size_t bytes);
+/* Between any two of host and device memory, in stream order; with `wait`, until it is done. */
+SYN_WARN_UNUSED syn_status syn_cuda_copy(syn_ctx *ctx, void *to, const void *from, size_t bytes,
+                                         bool wait);
 /* Waits for the stream. */
 SYN_WARN_UNUSED syn_status syn_cuda_wait(syn_ctx *ctx);
 

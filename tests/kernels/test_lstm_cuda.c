@@ -9,7 +9,7 @@ static void *to_device(syn_ctx *ctx, const void *host, size_t bytes)
 {
     void *p = syn_device_alloc(ctx, bytes + 1);
     assert_non_null(p);
-    assert_ok(syn_cuda_copy(ctx, p, host, bytes));
+    assert_ok(syn_copy_in(ctx, p, host, bytes));
     return p;
 }
 
@@ -49,8 +49,7 @@ static void expect_equal(problem *cpu, problem *gpu, int shape_index)
     for (int i = 0; i < PROBLEM_BUFFERS; i++) {
         real *host = malloc(sizeof *host * (size_t)(got[i].count + 1));
         assert_non_null(host);
-        assert_ok(
-            syn_cuda_copy(&gpu->ctx, host, *got[i].data, sizeof *host * (size_t)got[i].count));
+        assert_ok(syn_copy_out(&gpu->ctx, host, *got[i].data, sizeof *host * (size_t)got[i].count));
         for (int64_t j = 0; j < got[i].count; j++) {
             double a = host[j], b = (*want[i].data)[j];
             if (!(fabs(a - b) <= 1e-4 + 1e-4 * fabs(b)))

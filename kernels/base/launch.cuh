@@ -1,0 +1,55 @@
+/* How .cu files launch kernels and name shared memory. They include this in the place of
+ * cuda_runtime.h.
+ *
+ * A kernel is written in the part of CUDA that tests/emulator/ runs on the CPU, thread by thread:
+ * launches go through SYN_LAUNCH or syn_launch_together, dynamic shared memory through
+ * SYN_DYNAMIC_SHARED, matrix units, asynchronous copies and clusters through kernels/base/ptx.cuh.
+ * Static __shared__ variables only in kernels whose blocks do not wait for each other. */
+#ifndef SYN_BASE_LAUNCH_CUH
+#define SYN_BASE_LAUNCH_CUH
+
+#include <cuda_runtime.h>
+
+#include "kernels/base/cuda.h"
+
+#ifndef SYN_CUDA_EMULATED
+
+/* A templated kernel is given in parentheses: SYN_LAUNCH(ctx, (kernel<64, true>), ...). */
+#    define SYN_LAUNCH(ctx, kernel, grid, block, shared_bytes, ...)                                \
+        kernel<<<(grid), (block), (shared_bytes), (cudaStream_t)(ctx)->stream>>>(__VA_ARGS__)
+
+/* `name`: the block's dynamic shared memory, 128-byte aligned, as type *. */
+#    define SYN_DYNAMIC_SHARED(type, name)                                                         \
+        extern __shared__ __align__(128) unsigned char syn_dynamic_shared[];                       \
+        type *const name = (type *)syn_dynamic_shared
+
+#endif
+
+/* Blocks that are launched together in clusters of `cluster` (grid.x is a multiple of it), or, with
+ * cluster 0, that are all resident at once (a cooperative launch). The kernel's limit of dynamic
+ * shared memory has been raised before. */
+template <typename... P, typename... A>
+static inline cudaError_t syn_launch_together(const syn_ctx *ctx, void (*kernel)(P...), dim3 grid,
+                                              dim3 block, unsigned cluster, size_t shared_bytes,
+                                              A... arguments)
+{
+    cudaLaunchConfig_t config = {};
+    cudaLaunchAttribute attribute[1] = {};
+    config.gridDim = grid;
+    config.blockDim = block;
+    config.dynamicSmemBytes = shared_bytes;
+    config.stream = (cudaStream_t)ctx->stream;
+    if (cluster) {
+        attribute[0].id = cudaLaunchAttributeClusterDimension;
+        attribute[0].val.clusterDim.x = cluster;
+        attribute[0].val.clusterDim.y = attribute[0].val.clusterDim.z = 1;
+    } else {
+        attribute[0].id = cudaLaunchAttributeCooperative;
+        attribute[0].val.cooperative = 1;
+    }
+    config.attrs = attribute;
+    config.numAttrs = 1;
+    return cudaLaunchKernelEx(&config, kernel, (P)arguments...);
+}
+
+#endif

@@ -63,19 +63,22 @@ typedef struct syn_sweep_point {
     syn_policy_summary validation, test;
 } syn_sweep_point;
 
-/* A point chosen on the validation records. Targets: most of round robin's messages that may be
- * sent, and how far success_answerable may be below the best untrained policy's. */
+/* A point chosen on the validation records. Targets: most of the reference's messages that may be
+ * sent, and how far success_answerable may be below the reference's. */
 typedef struct syn_sweep_choice {
     const char *name;
     double ratio_max, loss_max;
     int point;
-    double validation_ratio, validation_loss; /* of round robin's messages; of the best untrained */
+    double validation_ratio, validation_loss; /* against the reference's */
     syn_interval test_ratio, test_loss;
     bool met; /* on the test records */
 } syn_sweep_choice;
 
 typedef struct syn_sweep {
     int64_t records, episodes; /* of the validation */
+    int reference; /* what choices are held against: the untrained policy (its row) that succeeds
+                      most often on the validation records, of several the one with the fewest
+                      messages */
     syn_sweep_point point[SYN_SWEEP_POINTS];
     syn_sweep_choice choice[SYN_SWEEP_TARGETS];
     float gap_answer[2],

@@ -110,12 +110,13 @@ static json_t *sweep_json(const syn_sweep *s)
     }
     for (int k = 0; k < SYN_SWEEP_TARGETS; k++)
         json_object_set_new(chosen, s->choice[k].name, choice_json(s, &s->choice[k]));
-    return json_pack("{s:I, s:I, s:o, s:o, s:{s:{s:f,s:f}, s:{s:f,s:f}}}", "validation_records",
-                     (json_int_t)s->records, "validation_episodes", (json_int_t)s->episodes,
-                     "points", points, "chosen", chosen, "gap_thresholds", "round_robin_gap_stop",
-                     "answer_below", (double)s->gap_answer[0], "abstain_above",
-                     (double)s->gap_abstain[0], "learned_gap_stop", "answer_below",
-                     (double)s->gap_answer[1], "abstain_above", (double)s->gap_abstain[1]);
+    return json_pack(
+        "{s:I, s:I, s:s, s:o, s:o, s:{s:{s:f,s:f}, s:{s:f,s:f}}}", "validation_records",
+        (json_int_t)s->records, "validation_episodes", (json_int_t)s->episodes, "reference",
+        syn_policy_name((syn_policy_kind)s->reference), "points", points, "chosen", chosen,
+        "gap_thresholds", "round_robin_gap_stop", "answer_below", (double)s->gap_answer[0],
+        "abstain_above", (double)s->gap_abstain[0], "learned_gap_stop", "answer_below",
+        (double)s->gap_answer[1], "abstain_above", (double)s->gap_abstain[1]);
 }
 
 char *syn_eval_json(const char *dataset, const syn_eval_report *r)
@@ -183,10 +184,11 @@ static void print_policies(const syn_eval_report *r)
 
 static void print_sweep(const syn_sweep *s)
 {
-    printf("\nstopping, chosen on %lld other records (%lld episodes):\n", (long long)s->records,
-           (long long)s->episodes);
-    printf("%-16s %7s %8s %9s %17s %12s\n", "target", "answer", "abstain", "messages",
-           "of round robin's", "answerable");
+    printf("\nstopping, chosen on %lld other records (%lld episodes), held against %s:\n",
+           (long long)s->records, (long long)s->episodes,
+           syn_policy_name((syn_policy_kind)s->reference));
+    printf("%-16s %7s %8s %9s %17s %12s\n", "target", "answer", "abstain", "messages", "of its",
+           "answerable");
     for (int k = 0; k < SYN_SWEEP_TARGETS; k++) {
         const syn_sweep_choice *c = &s->choice[k];
         const syn_sweep_point *p = &s->point[c->point];

@@ -44,20 +44,22 @@ int syn_sweep_choose(const syn_sweep_point *point, int points, double reference,
 typedef struct validation {
     syn_eval_side side;
     syn_paths learned, round_robin;
-    syn_policy_summary round_robin_all, best_untrained;
+    int reference; /* a policy, and its figures */
+    syn_policy_summary all;
     syn_episode_result *result; /* scratch */
 } validation;
 
-static syn_status untrained(const syn_evaluation *ev, validation *v)
+/* The untrained policy that gets there most often; of several, the one that says least. */
+static syn_status find_reference(const syn_play *play, validation *v)
 {
-    const syn_play play = syn_eval_play(ev, &v->side);
     for (int k = SYN_POLICY_NEVER; k <= SYN_POLICY_COSINE_PUSH; k++) {
-        SYN_RETURN_IF(
-            syn_play_policy(&play, (syn_policy_kind)k, v->side.episodes, v->result, NULL));
+        SYN_RETURN_IF(syn_play_policy(play, (syn_policy_kind)k, v->side.episodes, v->result, NULL));
         const syn_policy_summary s = syn_policy_summarise(v->result, v->side.episodes);
-        if (k == SYN_POLICY_ROUND_ROBIN) v->round_robin_all = s;
-        if (k == SYN_POLICY_NEVER || s.episode_return > v->best_untrained.episode_return)
-            v->best_untrained = s;
+        const double more = s.success_answerable - v->all.success_answerable;
+        if (k > SYN_POLICY_NEVER && !(more > 0 || (more == 0 && s.messages < v->all.messages)))
+            continue;
+        v->reference = k;
+        v->all = s;
     }
     return SYN_OK;
 }
@@ -72,7 +74,7 @@ static syn_status validate(const syn_evaluation *ev, validation *v)
     v->result = malloc(sizeof *v->result * (size_t)on->episodes);
     if (!v->result) return syn_fail(SYN_ERR_MEMORY, "out of memory for the validation");
     const syn_play play = syn_eval_play(ev, &v->side);
-    SYN_RETURN_IF(untrained(ev, v));
+    SYN_RETURN_IF(find_reference(&play, v));
     SYN_RETURN_IF(syn_play_paths(&play, SYN_POLICY_LEARNED, true, syn_sweep_grid, SYN_SWEEP_POINTS,
                                  on->episodes, &v->learned));
     return syn_play_paths(&play, SYN_POLICY_ROUND_ROBIN, true, NULL, 0, on->episodes,
@@ -85,25 +87,22 @@ static syn_status choose(syn_evaluation *ev, const validation *v, int target)
 {
     syn_eval_report *r = ev->report;
     syn_sweep_choice *c = &r->sweep.choice[target];
-    syn_eval_difference to_round_robin, to_best;
+    syn_eval_difference difference;
     char name[40];
     *c = (syn_sweep_choice){.name = targets[target].name,
                             .ratio_max = targets[target].ratio_max,
                             .loss_max = targets[target].loss_max};
-    const double reference = v->best_untrained.success_answerable;
+    const double reference = v->all.success_answerable;
     c->point = syn_sweep_choose(r->sweep.point, SYN_SWEEP_POINTS, reference, c->loss_max);
     const syn_sweep_point *point = &r->sweep.point[c->point];
     c->validation_loss = reference - point->validation.success_answerable;
-    c->validation_ratio = v->round_robin_all.messages > 0
-                              ? point->validation.messages / v->round_robin_all.messages
-                              : 0;
+    c->validation_ratio = v->all.messages > 0 ? point->validation.messages / v->all.messages : 0;
     snprintf(name, sizeof name, "learned_%s", c->name);
     SYN_RETURN_IF(syn_eval_add_stopped(ev, name, &ev->learned, syn_rule_biased, &point->bias));
     const int row = r->rows - 1;
-    SYN_RETURN_IF(syn_eval_compare(ev, row, SYN_POLICY_ROUND_ROBIN, &to_round_robin));
-    SYN_RETURN_IF(syn_eval_compare(ev, row, r->best_untrained, &to_best));
-    c->test_ratio = to_round_robin.message_ratio;
-    const syn_interval gain = to_best.success_answerable;
+    SYN_RETURN_IF(syn_eval_compare(ev, row, v->reference, &difference));
+    c->test_ratio = difference.message_ratio;
+    const syn_interval gain = difference.success_answerable;
     c->test_loss = (syn_interval){-gain.value, -gain.high, -gain.low};
     c->met = c->test_ratio.value <= c->ratio_max && c->test_loss.value <= c->loss_max;
     return SYN_OK;
@@ -163,6 +162,7 @@ static syn_status sweep(syn_evaluation *ev, validation *v)
     SYN_RETURN_IF(validate(ev, v));
     s->records = v->side.corpus.records;
     s->episodes = v->side.episodes;
+    s->reference = v->reference;
     const int64_t n = ev->learned.count;
     syn_episode_result *result = malloc(sizeof *result * (size_t)n);
     if (!result) return syn_fail(SYN_ERR_MEMORY, "out of memory for the sweep");

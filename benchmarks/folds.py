@@ -13,7 +13,7 @@ import os
 import random
 import re
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 BOOTSTRAPS = 300
 RAW = ("return", "success", "answerable", "abstained", "messages", "deliveries", "ended", "requests", "moves")
@@ -83,7 +83,7 @@ class Pool:
         for s, units in self.sums[policy].items():
             if seed is None or s == seed:
                 for i, sums in units.items():
-                    by_unit[i] = [x + y for x, y in zip(by_unit[i], sums)]
+                    by_unit[i] = plus(by_unit[i], sums)
         return by_unit
 
     def figures(self, policy, seed=None):
@@ -116,6 +116,10 @@ class Pool:
         values = sorted(measure(x, y) for x, y in zip(self.resampled(a), self.resampled(b)))
         low, high = values[int(0.025 * len(values))], values[min(int(0.975 * len(values)), len(values) - 1)]
         return measure(self.figures(a), self.figures(b)), low, high
+
+
+def plus(a, b):
+    return [x + y for x, y in zip(a, b)]
 
 
 def ratio(a, b):
@@ -161,20 +165,29 @@ def auroc(rows, times):
     return area / (positives * below) if positives and below else 0.5
 
 
-def threshold_measures(rows, times, prior, bins=15):
+def threshold_sums(rows, prior, bins=15):
+    """{unit: sums}: right at the prior and count by label, squared error, the error of each bin of p."""
+    by_unit = defaultdict(lambda: [0.0] * (5 + bins))
+    for unit, p, label in rows:
+        t = by_unit[unit]
+        t[label] += (p >= prior) == bool(label)
+        t[2 + label] += 1
+        t[4] += (p - label) ** 2
+        t[5 + min(int(p * bins), bins - 1)] += p - label
+    return by_unit
+
+
+def threshold_measures(by_unit, times):
     """-> balanced accuracy at the prior, expected calibration error, Brier score"""
-    right, count, error, squares = [0, 0], [0, 0], [0.0] * bins, 0.0
-    for i, p, label in rows:
-        weight = 1 if times is None else times.get(i, 0)
-        if not weight:
-            continue
-        count[label] += weight
-        right[label] += weight * ((p >= prior) == bool(label))
-        error[min(int(p * bins), bins - 1)] += weight * (p - label)
-        squares += weight * (p - label) ** 2
-    total = sum(count)
-    balanced = (ratio(right[0], count[0]) + ratio(right[1], count[1])) / 2
-    return balanced, ratio(sum(map(abs, error)), total), ratio(squares, total)
+    t = None
+    for unit, sums in by_unit.items():
+        weight = 1 if times is None else times.get(unit, 0)
+        if weight:
+            t = [weight * x for x in sums] if t is None else [x + weight * y for x, y in zip(t, sums)]
+    if t is None:
+        return 0.0, 0.0, 0.0
+    count = t[2] + t[3]
+    return (ratio(t[0], t[2]) + ratio(t[1], t[3])) / 2, ratio(sum(map(abs, t[5:])), count), ratio(t[4], count)
 
 
 def gap_table(pool):
@@ -185,7 +198,8 @@ def gap_table(pool):
         if not seeds:
             continue
         rows = {s: sorted(pool.gaps[s][kind], key=lambda r: r[1]) for s in seeds}
-        every = lambda times: [(auroc(rows[s], times), *threshold_measures(rows[s], times, prior)) for s in seeds]
+        sums = {s: threshold_sums(rows[s], prior) for s in seeds}
+        every = lambda times: [(auroc(rows[s], times), *threshold_measures(sums[s], times)) for s in seeds]
         mean = lambda measured: [sum(column) / len(seeds) for column in zip(*measured)]
         value, draws = mean(every(None)), [mean(every(times)) for times in pool.draws[:BOOTSTRAPS // 3]]
         cells = []
@@ -237,22 +251,41 @@ def comparison(pool):
     print("return minus its, per seed: " + ", ".join(f"{s}: {x:+.2f}" for s, x in zip(pool.seeds, per_seed)) + "\n")
 
 
+# ---- Stopping ----
+
+def reaches(f, reference, target):
+    """Figures of a policy and of what it is held against."""
+    return (ratio(f["messages"], reference["messages"]) <= target["message_ratio_max"] and
+            reference["success_answerable"] - f["success_answerable"] <= target["success_answerable_loss_max"])
+
+
+def stopping_table(pool, reference, chosen):
+    """chosen: [{target: what a run has chosen}]; its episodes are those of the policy learned_TARGET."""
+    head("stopping, chosen on validation records", f"messages of {reference}'s", f"answerable minus {reference}'s",
+         f"return minus {reference}'s", "target", "reached in total", "by seeds", "by runs", "ANSWER / ABSTAIN bias (runs)")
+    for name, target in chosen[0].items():
+        policy, loss = "learned_" + name, target["success_answerable_loss_max"]
+        aim, reached = "the highest return", ["-"] * 3
+        if loss is not None:
+            aim = f"{target['message_ratio_max']:.2f} at -{loss:.2f}"
+            total, *seeds = [reaches(pool.figures(policy, s), pool.figures(reference, s), target)
+                             for s in (None, *pool.seeds)]
+            runs = [c[name]["met"] for c in chosen]
+            reached = ["yes" if total else "no", f"{sum(seeds)} of {len(seeds)}", f"{sum(runs)} of {len(runs)}"]
+        times = Counter((c[name]["answer_bias"], c[name]["abstain_bias"]) for c in chosen)
+        print(f"| {name} | {shown(*message_ratio(pool, policy, reference))} | "
+              f"{shown(*difference(pool, policy, reference, 'success_answerable'))} | "
+              f"{shown(*difference(pool, policy, reference, 'return'), 2)} | {aim} | " + " | ".join(reached) + " | " +
+              ", ".join(f"{a:+.1f} / {b:+.1f} ({n})" for (a, b), n in times.most_common()) + " |")
+    print()
+
+
 def sweep_tables(pool):
     sweeps = [r["sweep"] for r in pool.reports if "sweep" in r]
     if not sweeps:
         return
-    best = best_untrained(pool)
-    head("stopping, chosen on validation records", "messages of round robin's", f"answerable minus {best}'s",
-         f"return minus {best}'s", "target", "runs that reach it")
-    for target, first in sweeps[0]["chosen"].items():
-        policy, loss = "learned_" + target, first["success_answerable_loss_max"]
-        met = sum(bool(s["chosen"][target]["met"]) for s in sweeps)
-        aim = "the highest return" if loss is None else f"{first['message_ratio_max']:.2f} at -{loss:.2f}"
-        print(f"| {target} | {shown(*message_ratio(pool, policy, 'round_robin'))} | "
-              f"{shown(*difference(pool, policy, best, 'success_answerable'))} | "
-              f"{shown(*difference(pool, policy, best, 'return'), 2)} | {aim} | "
-              f"{'-' if loss is None else f'{met} of {len(sweeps)}'} |")
-    print()
+    reference = Counter(s["reference"] for s in sweeps).most_common(1)[0][0]
+    stopping_table(pool, reference, [s["chosen"] for s in sweeps])
     head("ANSWER bias", "ABSTAIN bias", "messages", "answerable", "return", "success")
     for k, point in enumerate(sweeps[0]["points"]):
         mean = {key: sum(s["points"][k]["test"][key] for s in sweeps) / len(sweeps)

@@ -26,13 +26,14 @@ if args[0] in ("data", "pretrain", "train"):
 gap = {"auroc": .9, "balanced_accuracy": .8, "prior": .75, "count_only_auroc": .5, "question_only_auroc": .5,
        "shuffled_auroc": .5}
 names = ["never", "random", "broadcast", "round_robin", "cosine_push", "oracle", "learned"]
-policies = {n: {"return": 1, "success_answerable": .5, "success_message_area": .25} for n in names}
-chosen = {"within_2_points": {"success_answerable_loss_max": .02, "message_ratio_max": .45, "met": True}}
+policies = {n: {"return": 1, "messages": 4, "success_answerable": .5, "success_message_area": .25} for n in names}
+chosen = {"within_2_points": {"success_answerable_loss_max": .02, "message_ratio_max": .45, "met": True,
+                              "answer_bias": -1.0, "abstain_bias": 0.0}}
 point = {"answer_bias": -1.0, "abstain_bias": 0.0, "test": dict.fromkeys(("messages", "success_answerable", "return", "success"), .5)}
 report = {"records": 4, "episodes": 4, "gap": gap, "link": {"auroc": .5}, "ranker": {"auroc": .5, "cosine_auroc": .5},
-          "gap_rollout": {"auroc": .5}, "policies": policies, "ablations": {"learned_within_2_points": {}}}
+          "gap_rollout": {"auroc": .5}, "policies": policies, "best_untrained": "round_robin", "ablations": {"learned_within_2_points": {}}}
 if "--sweep" in args:
-    report["sweep"] = {"chosen": chosen, "points": [point]}
+    report["sweep"] = {"reference": "round_robin", "chosen": chosen, "points": [point]}
 story = {"group": "story"} if os.environ.get("STORY") else {}
 if "--raw" in args:
     with open(at("--raw"), "w") as f:
@@ -70,7 +71,7 @@ grep '^train' calls | grep -- '--out out/agents' | grep -qv -- '--num-agents-ran
 grep -q '^| learned | 14.00 | 0.500 | 1.000 | 1.000 | 1.00 / 1.00 | 1.00 | 1.00 | 0.250 |$' tables || fail "learned's row is wrong"
 grep -q '^| round_robin | 10.00 | 0.000 | 0.750 | 1.000 | 0.00 / 0.00 | 4.00 | 1.00 | 0.250 |$' tables || fail "round robin's row is wrong"
 grep -q 'learned minus round_robin (the best untrained): return 4.00 \[4.00, 4.00\]' tables || fail "the difference is wrong"
-grep -q '^| within_2_points | 0.250 \[0.250, 0.250\] | 0.000 .* | 0.45 at -0.02 | 4 of 4 |$' tables || fail "the sweep's row is wrong"
+grep -q '^| within_2_points | 0.250 \[0.250, 0.250\] | 0.000 .* | 0.45 at -0.02 | yes | 2 of 2 | 4 of 4 | -1.0 / +0.0 (4) |$' tables || fail "the sweep's row is wrong"
 grep -q '^| with titles | 1.000 \[' tables || fail "the gap detector's AUROC is wrong"
 grep -q '^| unanswerable | 10.00, 0.000, 4.00 ' tables || fail "the unanswerable stratum is wrong"
 

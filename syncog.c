@@ -14,6 +14,7 @@ int syn_cmd_ask(int argc, char **argv);
 int syn_cmd_checkpoint(int argc, char **argv);
 int syn_cmd_bench(int argc, char **argv);
 int syn_cmd_states(int argc, char **argv);
+int syn_cmd_tasks(int argc, char **argv);
 
 typedef struct subcommand {
     const char *name;
@@ -32,6 +33,7 @@ static const subcommand table[] = {
     {"ask", syn_cmd_ask, "let a team of agents answer one question"},
     {"checkpoint", syn_cmd_checkpoint, "list, verify, choose, deploy and export checkpoints"},
     {"states", syn_cmd_states, "write states with features and labels for other models"},
+    {"tasks", syn_cmd_tasks, "write prepared tasks as one plain file, to train elsewhere"},
     {"bench", syn_cmd_bench, "measure speed"},
 };
 

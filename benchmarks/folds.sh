@@ -76,7 +76,7 @@ pretrained() { # FOLDER SEED FOLD FORMAT
     mkdir -p "$(dirname "$1")"
     # shellcheck disable=SC2046,SC2086
     logged "$1.log" "$SYNCOG" pretrain $(files --data "$4") --folds 5 --fold "$3" --threads 1 --seed "$2" \
-        --cross-fit "$CROSS_FIT" --out "$1" $PRETRAIN_ARGS || return
+        --cross-fit "$CROSS_FIT" --out "$1" --overwrite $PRETRAIN_ARGS || return
     touch "$1.done"
 }
 
@@ -112,7 +112,7 @@ one() { # TABLE SEED FOLD [FORMAT: what is trained on]
     elif [ ! -e "$run/train.done" ]; then
         # shellcheck disable=SC2046,SC2086
         logged "$run/train.log" "$SYNCOG" train $(files --data "$from") --folds 5 --fold "$fold" --threads 1 \
-            --seed "$seed" --init "$pre" --env-steps "$steps" --schedule-steps 0 --save-best-only --max-versions 2 --out "$run/policy" \
+            --seed "$seed" --init "$pre" --env-steps "$steps" --schedule-steps 0 --save-best-only --max-versions 2 --out "$run/policy" --overwrite \
             "${game[@]}" "${train[@]}" $TRAIN_ARGS || return
         touch "$run/train.done"
     fi

@@ -44,10 +44,11 @@ done:
     return st;
 }
 
-static void print_json(const char *bench, const syn_bench_row *rows, int count, int threads,
-                       double peak)
+static void print_json(const char *bench, const char *device, const syn_bench_row *rows, int count,
+                       int threads, double peak)
 {
-    printf("{\"bench\": \"%s\", \"device\": \"cpu\", \"threads\": %d, \"rows\": [", bench, threads);
+    printf("{\"bench\": \"%s\", \"device\": \"%s\", \"threads\": %d, \"rows\": [", bench, device,
+           threads);
     for (int i = 0; i < count; i++) {
         const syn_bench_row *r = &rows[i];
         printf("%s\n  {\"name\": \"%s\", \"p50_us\": %.3f, \"p99_us\": %.3f", i ? "," : "", r->name,
@@ -57,6 +58,9 @@ static void print_json(const char *bench, const syn_bench_row *rows, int count, 
         if (r->steps > 0) printf(", \"steps_per_s\": %.1f", r->steps / r->p50_s);
         if (r->share > 0) printf(", \"share\": %.4f", r->share);
         if (r->bytes > 0) printf(", \"env_bytes\": %.0f", r->bytes);
+        if (r->moved > 0) printf(", \"gbs\": %.2f", r->moved / r->p50_s * 1e-9);
+        if (r->steps > 0 && r->flops > 0) printf(", \"flops_per_step\": %.0f", r->flops / r->steps);
+        if (r->steps > 0 && r->moved > 0) printf(", \"bytes_per_step\": %.0f", r->moved / r->steps);
         printf(", \"runs\": %d}", r->runs);
     }
     printf("\n]}\n");
@@ -65,11 +69,18 @@ static void print_json(const char *bench, const syn_bench_row *rows, int count, 
 void syn_bench_print(const char *bench, const syn_bench_row *rows, int count, int threads,
                      double peak, bool json)
 {
+    syn_bench_print_on(bench, "cpu", rows, count, threads, peak, json);
+}
+
+void syn_bench_print_on(const char *bench, const char *device, const syn_bench_row *rows, int count,
+                        int threads, double peak, bool json)
+{
     if (json) {
-        print_json(bench, rows, count, threads, peak);
+        print_json(bench, device, rows, count, threads, peak);
         return;
     }
-    printf("%-42s %12s %12s %14s   (%d threads)\n", bench, "p50 us", "p99 us", "rate", threads);
+    printf("%-42s %12s %12s %14s   (%s, %d threads)\n", bench, "p50 us", "p99 us", "rate", device,
+           threads);
     for (int i = 0; i < count; i++) {
         const syn_bench_row *r = &rows[i];
         printf("%-42s %12.1f %12.1f", r->name, r->p50_s * 1e6, r->p99_s * 1e6);
@@ -77,6 +88,7 @@ void syn_bench_print(const char *bench, const syn_bench_row *rows, int count, in
         if (r->flops > 0 && peak > 0) printf(" %4.0f%% of gemm", 100 * r->flops / r->p50_s / peak);
         if (r->steps > 0) printf(" %12.0f steps/s", r->steps / r->p50_s);
         if (r->share > 0) printf(" %6.1f %%", 100 * r->share);
+        if (r->moved > 0) printf(" %7.1f GB/s", r->moved / r->p50_s * 1e-9);
         if (r->bytes > 0) printf(", %.0f KiB an environment", r->bytes / 1024);
         putchar('\n');
     }

@@ -12,6 +12,7 @@ typedef struct syn_bench_row {
     double steps; /* environment steps of one run, 0: none */
     double share; /* of the row above that is no part, 0: it is no part of one */
     double bytes; /* memory of one environment, 0: not counted */
+    double moved; /* bytes that one run moves through memory at least, 0: not counted */
     double p50_s, p99_s;
     int runs;
 } syn_bench_row;
@@ -27,5 +28,9 @@ void syn_bench_percentiles(double *times, int runs, syn_bench_row *row);
 /* A table, or one JSON object. peak: the rate (FLOP/s) that shares are of, 0 for none. */
 void syn_bench_print(const char *bench, const syn_bench_row *rows, int count, int threads,
                      double peak, bool json);
+
+/* The same of work on `device`; threads 0 where CPU threads do not matter. */
+void syn_bench_print_on(const char *bench, const char *device, const syn_bench_row *rows, int count,
+                        int threads, double peak, bool json);
 
 #endif

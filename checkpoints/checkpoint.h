@@ -88,6 +88,17 @@ SYN_WARN_UNUSED syn_status syn_checkpoint_save(const char *dir, const syn_tensor
                                                int count, const syn_save_facts *facts,
                                                int64_t *version);
 
+/* Whether a save into `dir` would stand beside other versions, for those who ask before they work:
+ * *holds. What is not there, or no folder, holds none. SYN_ERR_FORMAT: `dir` is one version's
+ * folder, into which nothing is saved; SYN_ERR_IO: it cannot be read. */
+SYN_WARN_UNUSED syn_status syn_checkpoint_place(const char *dir, bool *holds);
+
+/* Removes every version of the store `dir` but the latest, and the link `best` unless it leads
+ * there: a new run has taken an old one's place. A version with a file in it that no save has made
+ * stays, with a logged warning; nothing else in the folder is touched. A kill leaves the latest and
+ * some of the others, each whole. SYN_ERR_IO: not there, or another process is saving into it. */
+SYN_WARN_UNUSED syn_status syn_checkpoint_keep_latest(const char *dir);
+
 /* ---- Loading ---- */
 
 /* Loads one version: of a store its best, or else its latest. When that one is damaged, the newest

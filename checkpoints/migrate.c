@@ -137,7 +137,7 @@ static void clear_format_1(const syn_folder *folder)
     syn_folder_remove(folder, MANIFEST_ASIDE);
 }
 
-static syn_status check_is_format_1(const syn_folder *folder)
+syn_status syn_store_check(const syn_folder *folder)
 {
     syn_manifest m;
     if (!syn_folder_has(folder, SYN_MANIFEST_NAME)) return SYN_OK;
@@ -171,7 +171,7 @@ syn_status syn_store_migrate(const syn_folder *folder)
         clear_format_1(folder);
         return SYN_OK;
     }
-    SYN_RETURN_IF(check_is_format_1(folder));
+    SYN_RETURN_IF(syn_store_check(folder));
     SYN_RETURN_IF(take_over_both(folder, folder, number));
     SYN_RETURN_IF(take_over_latest(folder));
     SYN_RETURN_IF(link_both(folder, number[1] ? number[1] : number[0]));

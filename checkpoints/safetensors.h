@@ -1,6 +1,6 @@
 /* The safetensors format: 8 bytes of header length, a JSON header, the tensors' bytes, all
  * little-endian; any program reads it without running code. Layout and rules: the format section of
- * huggingface/safetensors. Private to this folder. */
+ * huggingface/safetensors. checkpoints/tensor_read.h reads them without a JSON library. */
 #ifndef SYN_CHECKPOINTS_SAFETENSORS_H
 #define SYN_CHECKPOINTS_SAFETENSORS_H
 

@@ -93,6 +93,9 @@ int64_t syn_store_link_read(const syn_folder *folder, const char *name);
 /* Removes what a killed save left. The lock must be held. */
 void syn_store_sweep(const syn_folder *folder);
 
+/* SYN_ERR_FORMAT: `folder` is one version's folder, no store and none of format 1. */
+SYN_WARN_UNUSED syn_status syn_store_check(const syn_folder *folder);
+
 /* Turns a folder of format 1 into a store; does nothing to any other. The lock must be held. A kill
  * leaves format 1 or a store, whole, and the next call goes on. SYN_ERR_FORMAT: `folder` is one
  * version's folder. Damaged versions are not taken over, with a logged warning. */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "engine/control_pack.h"
+#include "kernels/elementwise.h"
 #include "kernels/linear.h"
 #include "kernels/lstm.h"
 #include "kernels/pair.h"
@@ -11,7 +13,7 @@ enum {
     P = SYN_POLICY_HIDDEN,
     K = SYN_PAIR_KINDS,
     F = SYN_PAIR_X,
-    AGENT_IN = SYN_CKM + SYN_AGENT_X
+    AGENT_IN = SYN_AGENT_IN
 };
 
 syn_status syn_control_init(syn_ctx *ctx, syn_control *c, uint64_t seed)
@@ -88,7 +90,7 @@ syn_status syn_state_forward(syn_ctx *ctx, const syn_control *c, const syn_seq *
                              const real *message, const real *h0, const real *c0,
                              syn_control_cache **cache, real **state, real *hT, real *cT)
 {
-    SYN_TAKE(ctx, *cache, syn_control_cache, 1);
+    SYN_HOST_TAKE(ctx, *cache, syn_control_cache, 1);
     memset(*cache, 0, sizeof **cache);
     SYN_RETURN_IF(state_forward(ctx, c, seq, message, h0, c0, *cache, hT, cT));
     *state = (*cache)->h;
@@ -145,14 +147,8 @@ static syn_status agent_head(syn_ctx *ctx, const syn_control *c, int64_t rows,
     SYN_TAKE(ctx, k->agent_env, int32_t, rows * N);
     SYN_TAKE(ctx, k->agent_row, int32_t, rows * N);
     SYN_TAKE(ctx, k->agent, real, rows * N * 2);
-#pragma omp parallel for schedule(static) num_threads(ctx->threads)
-    for (int64_t r = 0; r < rows * N; r++) {
-        memcpy(k->agent_in + r * AGENT_IN, x->ckm + r * SYN_CKM, sizeof(real) * SYN_CKM);
-        memcpy(k->agent_in + r * AGENT_IN + SYN_CKM, x->agent_x + r * SYN_AGENT_X,
-               sizeof(real) * SYN_AGENT_X);
-        k->agent_env[r] = (int32_t)(r / N);
-        k->agent_row[r] = (int32_t)r;
-    }
+    SYN_RETURN_IF(
+        syn_agent_pack(ctx, rows, x->ckm, x->agent_x, k->agent_in, k->agent_env, k->agent_row));
     SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_STATE, P, k->h, SYN_STATE,
                                      syn_value(t, SYN_C_AGENT_S), NULL, SYN_ACT_NONE, k->agent_s,
                                      P));
@@ -174,18 +170,7 @@ static syn_status global_head(syn_ctx *ctx, const syn_control *c, int64_t rows,
     SYN_TAKE(ctx, k->global_hid, real, rows * SYN_GLOBAL_HIDDEN);
     SYN_TAKE(ctx, k->global, real, rows * 2);
     SYN_TAKE(ctx, k->critic_hid, real, rows * SYN_CRITIC_HIDDEN);
-#pragma omp parallel for schedule(static) num_threads(ctx->threads)
-    for (int64_t r = 0; r < rows; r++) {
-        real *g = k->global_in + r * SYN_GLOBAL_X, *mean = g + SYN_STATE + SYN_CKM;
-        const real *ckm = x->ckm + r * N * SYN_CKM;
-        memcpy(g, k->h + r * SYN_STATE, sizeof(real) * SYN_STATE);
-        memcpy(g + SYN_STATE, ckm, sizeof(real) * SYN_CKM);
-        memset(mean, 0, sizeof(real) * SYN_CKM);
-        for (int i = 0; i < x->count[r]; i++) {
-            for (int d = 0; d < SYN_CKM; d++) mean[d] += ckm[i * SYN_CKM + d] / (real)x->count[r];
-        }
-        memcpy(mean + SYN_CKM, x->summary + r * SYN_SUMMARY, sizeof(real) * SYN_SUMMARY);
-    }
+    SYN_RETURN_IF(syn_global_pack(ctx, rows, k->h, x->ckm, x->count, x->summary, k->global_in));
     SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_GLOBAL_X, SYN_GLOBAL_HIDDEN, k->global_in,
                                      SYN_GLOBAL_X, syn_value(t, SYN_C_GLOBAL_W),
                                      syn_value(t, SYN_C_GLOBAL_B), SYN_ACT_TANH, k->global_hid,
@@ -202,40 +187,24 @@ static syn_status global_head(syn_ctx *ctx, const syn_control *c, int64_t rows,
                               SYN_ACT_NONE, value, 1);
 }
 
-/* Between the heads' layouts and the flat action index; scatter true: flat -> heads. */
-static void flat_logits(syn_ctx *ctx, int64_t rows, real *flat, real *pair, real *agent,
-                        real *global, bool scatter)
+/* All heads, of the states k->h. */
+static syn_status heads(syn_ctx *ctx, const syn_control *c, int64_t rows, const syn_observation *x,
+                        syn_control_cache *k, real *logit, real *value)
 {
-    const int pairs = N * (N - 1);
-#pragma omp parallel for schedule(static) num_threads(ctx->threads)
-    for (int64_t r = 0; r < rows; r++) {
-        real *f = flat + r * SYN_ACTIONS_MAX, *pr = pair + r * K * N * N;
-#define MOVE(a, b)                                                                                 \
-    do {                                                                                           \
-        if (scatter)                                                                               \
-            (b) = (a);                                                                             \
-        else                                                                                       \
-            (a) = (b);                                                                             \
-    } while (0)
-        for (int k = 0; k < K; k++) {
-            real *at = f + k * pairs;
-            for (int i = 0; i < N; i++) {
-                for (int j = 0; j < N; j++) {
-                    real *p = pr + (k * N + i) * N + j;
-                    if (i == j)
-                        *p = 0;
-                    else
-                        MOVE(*at++, *p);
-                }
-            }
-        }
-        for (int kind = 0; kind < 2; kind++) {
-            for (int i = 0; i < N; i++)
-                MOVE(f[2 * pairs + kind * N + i], agent[(r * N + i) * 2 + kind]);
-            MOVE(f[2 * pairs + 2 * N + kind], global[r * 2 + kind]);
-        }
-#undef MOVE
-    }
+    SYN_RETURN_IF(pair_head(ctx, c, rows, x, k));
+    SYN_RETURN_IF(agent_head(ctx, c, rows, x, k));
+    SYN_RETURN_IF(global_head(ctx, c, rows, x, k, value));
+    return syn_logits_pack(ctx, rows, k->pair, k->agent, k->global, logit);
+}
+
+syn_status syn_policy_forward(syn_ctx *ctx, const syn_control *c, int64_t rows,
+                              const syn_observation *x, const real *state, real *logit, real *value)
+{
+    const syn_scratch_mark mark = syn_scratch_push(ctx);
+    syn_control_cache k = {.h = (real *)state}; /* the heads read it */
+    const syn_status st = heads(ctx, c, rows, x, &k, logit, value);
+    syn_scratch_pop(ctx, mark);
+    return st;
 }
 
 syn_status syn_control_forward(syn_ctx *ctx, const syn_control *c, int64_t T, int64_t E,
@@ -247,14 +216,11 @@ syn_status syn_control_forward(syn_ctx *ctx, const syn_control *c, int64_t T, in
     const syn_seq seq = {E, T, rows, NULL, x->reset};
     syn_scratch_mark mark = syn_scratch_push(ctx);
     syn_status st = SYN_ERR_MEMORY;
-    syn_control_cache *k = SYN_SCRATCH(ctx, syn_control_cache, 1);
+    syn_control_cache *k = SYN_HOST_SCRATCH(ctx, syn_control_cache, 1);
     if (!k) goto done;
     memset(k, 0, sizeof *k);
     SYN_TRY(state_forward(ctx, c, &seq, x->message, h0, c0, k, hT, cT));
-    SYN_TRY(pair_head(ctx, c, rows, x, k));
-    SYN_TRY(agent_head(ctx, c, rows, x, k));
-    SYN_TRY(global_head(ctx, c, rows, x, k, value));
-    flat_logits(ctx, rows, logit, k->pair, k->agent, k->global, false);
+    SYN_TRY(heads(ctx, c, rows, x, k, logit, value));
     if (cache) *cache = k;
 done:
     if (!cache || st != SYN_OK) syn_scratch_pop(ctx, mark);
@@ -264,9 +230,11 @@ done:
 /* ---- Backward: each head adds its part to dstate (rows, SYN_STATE) and, where not NULL, dckm
  * (rows, N, SYN_CKM), which the pairs overwrite ---- */
 
-static void add(int64_t n, real *to, const real *x)
+/* to (rows, width) += x, whose rows are ldx apart. */
+static syn_status add(syn_ctx *ctx, int64_t rows, int64_t width, real *to, const real *x,
+                      int64_t ldx)
 {
-    for (int64_t i = 0; i < n; i++) to[i] += x[i];
+    return syn_add(ctx, rows, width, to, width, x, ldx);
 }
 
 static syn_status pair_backward(syn_ctx *ctx, const syn_control *c, int64_t rows,
@@ -287,7 +255,7 @@ static syn_status pair_backward(syn_ctx *ctx, const syn_control *c, int64_t rows
                                       syn_value(t, SYN_C_PAIR_S), k->s, K * P, SYN_ACT_NONE, ds,
                                       K * P, part, SYN_STATE, syn_grad(t, SYN_C_PAIR_S),
                                       syn_grad(t, SYN_C_PAIR_SB)));
-    add(rows * SYN_STATE, dstate, part);
+    SYN_RETURN_IF(add(ctx, rows, SYN_STATE, dstate, part, SYN_STATE));
     SYN_RETURN_IF(syn_linear_backward(ctx, rows * N, SYN_CKM, K * P, x->ckm, SYN_CKM,
                                       syn_value(t, SYN_C_PAIR_Q), k->q, K * P, SYN_ACT_NONE, dq,
                                       K * P, dckm, SYN_CKM, syn_grad(t, SYN_C_PAIR_Q), NULL));
@@ -295,8 +263,7 @@ static syn_status pair_backward(syn_ctx *ctx, const syn_control *c, int64_t rows
     SYN_RETURN_IF(syn_linear_backward(ctx, rows * N, SYN_CKM, K * P, x->ckm, SYN_CKM,
                                       syn_value(t, SYN_C_PAIR_R), k->r, K * P, SYN_ACT_NONE, dr,
                                       K * P, dckm_r, SYN_CKM, syn_grad(t, SYN_C_PAIR_R), NULL));
-    if (dckm) add(rows * N * SYN_CKM, dckm, dckm_r);
-    return SYN_OK;
+    return dckm ? add(ctx, rows * N, SYN_CKM, dckm, dckm_r, SYN_CKM) : SYN_OK;
 }
 
 static syn_status agent_backward(syn_ctx *ctx, const syn_control *c, int64_t rows,
@@ -308,8 +275,8 @@ static syn_status agent_backward(syn_ctx *ctx, const syn_control *c, int64_t row
     SYN_TAKE(ctx, ds, real, rows * P);
     SYN_TAKE(ctx, dq, real, rows * N * P);
     SYN_TAKE(ctx, part, real, rows * SYN_STATE);
-    memset(ds, 0, sizeof(real) * (size_t)(rows * P));
-    memset(dq, 0, sizeof(real) * (size_t)(rows * N * P));
+    SYN_RETURN_IF(syn_zero(ctx, ds, sizeof(real) * (size_t)(rows * P)));
+    SYN_RETURN_IF(syn_zero(ctx, dq, sizeof(real) * (size_t)(rows * N * P)));
     SYN_RETURN_IF(syn_linear_backward(
         ctx, rows * N, P, 2, k->agent_hid, P, syn_value(t, SYN_C_AGENT_W), k->agent, 2,
         SYN_ACT_NONE, dagent, 2, dhid, P, syn_grad(t, SYN_C_AGENT_W), syn_grad(t, SYN_C_AGENT_W0)));
@@ -319,27 +286,12 @@ static syn_status agent_backward(syn_ctx *ctx, const syn_control *c, int64_t row
     SYN_RETURN_IF(syn_linear_backward(ctx, rows, SYN_STATE, P, k->h, SYN_STATE,
                                       syn_value(t, SYN_C_AGENT_S), k->agent_s, P, SYN_ACT_NONE, ds,
                                       P, part, SYN_STATE, syn_grad(t, SYN_C_AGENT_S), NULL));
-    add(rows * SYN_STATE, dstate, part);
+    SYN_RETURN_IF(add(ctx, rows, SYN_STATE, dstate, part, SYN_STATE));
     if (dckm) SYN_TAKE(ctx, din, real, rows * N * AGENT_IN);
     SYN_RETURN_IF(syn_linear_backward(ctx, rows * N, AGENT_IN, P, k->agent_in, AGENT_IN,
                                       syn_value(t, SYN_C_AGENT_Q), k->agent_q, P, SYN_ACT_NONE, dq,
                                       P, din, AGENT_IN, syn_grad(t, SYN_C_AGENT_Q), NULL));
-    for (int64_t r = 0; dckm && r < rows * N; r++)
-        add(SYN_CKM, dckm + r * SYN_CKM, din + r * AGENT_IN);
-    return SYN_OK;
-}
-
-/* From the input of the global head and the critic: the asker's vector, and the team's mean. */
-static void add_team(int64_t rows, const int32_t *count, const real *din, real *dckm)
-{
-    for (int64_t r = 0; r < rows; r++) {
-        const real *asker = din + r * SYN_GLOBAL_X + SYN_STATE, *mean = asker + SYN_CKM;
-        real *to = dckm + r * N * SYN_CKM;
-        add(SYN_CKM, to, asker);
-        for (int i = 0; i < count[r]; i++) {
-            for (int d = 0; d < SYN_CKM; d++) to[i * SYN_CKM + d] += mean[d] / (real)count[r];
-        }
-    }
+    return dckm ? add(ctx, rows * N, SYN_CKM, dckm, din, AGENT_IN) : SYN_OK;
 }
 
 /* The global head or the critic: out = W2 tanh(W1 in). Adds the parts of d(in). */
@@ -358,10 +310,8 @@ static syn_status mlp_backward(syn_ctx *ctx, const syn_control *c, int64_t rows,
     SYN_RETURN_IF(syn_linear_backward(
         ctx, rows, SYN_GLOBAL_X, hidden, in, SYN_GLOBAL_X, syn_value(t, first), hid, hidden,
         SYN_ACT_TANH, dhid, hidden, din, SYN_GLOBAL_X, syn_grad(t, first), syn_grad(t, first + 1)));
-    for (int64_t r = 0; r < rows; r++)
-        add(SYN_STATE, dstate + r * SYN_STATE, din + r * SYN_GLOBAL_X);
-    if (dckm) add_team(rows, count, din, dckm);
-    return SYN_OK;
+    SYN_RETURN_IF(add(ctx, rows, SYN_STATE, dstate, din, SYN_GLOBAL_X));
+    return dckm ? syn_global_pack_backward(ctx, rows, count, din, dckm) : SYN_OK;
 }
 
 static syn_status tell(const syn_control_ready *ready, int first, int last)
@@ -376,17 +326,15 @@ syn_status syn_control_backward(syn_ctx *ctx, const syn_control *c, int64_t T, i
 {
     const int64_t rows = T * E;
     const syn_seq seq = {E, T, rows, NULL, x->reset};
-    real *dstate, *dpair, *dagent, *dglobal, *dv, *dflat;
+    real *dstate, *dpair, *dagent, *dglobal, *dv;
     SYN_TAKE(ctx, dstate, real, rows * SYN_STATE);
     SYN_TAKE(ctx, dpair, real, rows * K * N * N);
     SYN_TAKE(ctx, dagent, real, rows * N * 2);
     SYN_TAKE(ctx, dglobal, real, rows * 2);
     SYN_TAKE(ctx, dv, real, rows);
-    SYN_TAKE(ctx, dflat, real, rows * SYN_ACTIONS_MAX);
-    memset(dstate, 0, sizeof(real) * (size_t)(rows * SYN_STATE));
-    memcpy(dflat, dlogit, sizeof(real) * (size_t)(rows * SYN_ACTIONS_MAX));
-    memcpy(dv, dvalue, sizeof(real) * (size_t)rows);
-    flat_logits(ctx, rows, dflat, dpair, dagent, dglobal, true);
+    SYN_RETURN_IF(syn_zero(ctx, dstate, sizeof(real) * (size_t)(rows * SYN_STATE)));
+    SYN_RETURN_IF(syn_copy(ctx, dv, dvalue, sizeof(real) * (size_t)rows));
+    SYN_RETURN_IF(syn_logits_unpack(ctx, rows, dlogit, dpair, dagent, dglobal));
     SYN_RETURN_IF(pair_backward(ctx, c, rows, x, k, dpair, dstate, dckm));
     SYN_RETURN_IF(tell(ready, SYN_C_PAIR_S, SYN_C_PAIR_W0));
     SYN_RETURN_IF(agent_backward(ctx, c, rows, k, dagent, dstate, dckm));
@@ -398,4 +346,18 @@ syn_status syn_control_backward(syn_ctx *ctx, const syn_control *c, int64_t T, i
     SYN_RETURN_IF(tell(ready, SYN_C_GLOBAL_W, SYN_C_CRITIC_OUT_B));
     SYN_RETURN_IF(syn_state_backward(ctx, c, &seq, x->message, h0, c0, k, dstate));
     return tell(ready, SYN_C_IN_W, SYN_C_B);
+}
+
+int64_t syn_control_scratch_bytes(int64_t rows)
+{
+    enum {
+        STATE = SYN_STATE_IN + 6 * SYN_STATE,
+        PAIR = K * P + 2 * N * K * P + K * N * N,
+        AGENT = N * (AGENT_IN + 2 * P + 2 + 2) + P,
+        MLP = SYN_GLOBAL_X + SYN_GLOBAL_HIDDEN + 2 + SYN_CRITIC_HIDDEN,
+        HEADS = 2 * SYN_STATE + K * N * N + 2 * N + 3, /* backward: gradients of state and logits */
+        TAKEN = K * P + 2 * N * K * P + 2 * N * P + P + SYN_STATE + 2 * SYN_GLOBAL_X +
+                SYN_GLOBAL_HIDDEN + SYN_CRITIC_HIDDEN + SYN_STATE_IN
+    };
+    return rows * (int64_t)sizeof(real) * (STATE + PAIR + AGENT + MLP + HEADS + TAKEN);
 }

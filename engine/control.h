@@ -69,6 +69,16 @@ SYN_WARN_UNUSED syn_status syn_control_forward(syn_ctx *ctx, const syn_control *
                                                const real *c0, syn_control_cache **cache,
                                                real *logit, real *value, real *hT, real *cT);
 
+/* The heads alone, of states that are given: state (rows, SYN_STATE) and x, of which message, mask
+ * and reset are not read -> logit (rows, SYN_ACTIONS_MAX), value (rows), overwritten. Inference. */
+SYN_WARN_UNUSED syn_status syn_policy_forward(syn_ctx *ctx, const syn_control *c, int64_t rows,
+                                              const syn_observation *x, const real *state,
+                                              real *logit, real *value);
+
+/* Device scratch that forward and backward of so many rows take together, all but what the ops
+ * inside take for a while: for reserving memory. */
+int64_t syn_control_scratch_bytes(int64_t rows);
+
 /* Called when the gradients of the tensors first..last are complete, while the others are still
  * computed: heads first, the state encoder last, every tensor once. An error ends the backward pass
  * with it. */

@@ -2,7 +2,9 @@
  *
  * A model is complete when has_policy is set; after phase 1 alone it scores evidence but does not
  * decide. parts are the cross-fitted perceptions that phase 2 trains on; a deployed model has none.
- */
+ *
+ * A model lies in host memory, that of a CPU context; what computes on a device takes copies of its
+ * networks (syn_params_clone). */
 #ifndef SYN_ENGINE_MODEL_H
 #define SYN_ENGINE_MODEL_H
 

@@ -1,18 +1,52 @@
-#include "engine/observe.h"
+#include "engine/observe_core.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { R = SYN_ROWS_MAX, N = SYN_AGENTS_MAX };
 
+/* The lists of a turn, on CUDA. */
+static syn_status turn_alloc(syn_ctx *ctx, syn_turn *t, int64_t E)
+{
+    const struct {
+        void *to;
+        int64_t count;
+    } part[] = {
+        {&t->at, SYN_TURN_LISTS * (E + 1)},
+        {&t->agent, E * N},
+        {&t->offset, E * N + 1},
+        {&t->item, E * N * R},
+        {&t->view_task, E * (N + 1)},
+        {&t->view_slot, E * (N + 1)},
+        {&t->view, E * (N + 1)},
+        {&t->view_rows, E * (N + 1)},
+        {&t->rank, E * (N + 1) * R},
+        {&t->fresh_task, E},
+        {&t->fresh, E},
+        {&t->fresh_rows, E},
+        {&t->look, E * R},
+        {&t->ia, E * N * N},
+        {&t->ib, E * N * N},
+    };
+    enum { PARTS = sizeof part / sizeof *part, ALIGN = 64 / sizeof(int32_t) };
+    int64_t total = 0;
+    for (int k = 0; k < PARTS; k++) total += (part[k].count + ALIGN - 1) / ALIGN * ALIGN;
+    int32_t *from = syn_device_alloc(ctx, sizeof *from * (size_t)total);
+    for (int k = 0; k < PARTS && from; k++) {
+        memcpy(part[k].to, &from, sizeof from);
+        from += (part[k].count + ALIGN - 1) / ALIGN * ALIGN;
+    }
+    return from ? SYN_OK : SYN_ERR_MEMORY;
+}
+
 syn_status syn_observer_init(syn_ctx *ctx, syn_observer *o, int64_t envs, bool central)
 {
     memset(o, 0, sizeof *o);
+    SYN_REQUIRE(envs > 0 && envs <= SYN_OBSERVER_ENVS_MAX, "an observer of %lld environments",
+                (long long)envs);
     const size_t E = (size_t)envs;
     o->envs = envs;
     o->central = central;
-    o->own = syn_device_alloc(ctx, sizeof(real) * E * N * R * SYN_DV);
-    o->all = syn_device_alloc(ctx, sizeof(real) * E * R * SYN_DV);
+    o->own = syn_device_alloc(ctx, sizeof(real) * E * (N + 1) * R * SYN_DV);
     o->again = syn_device_alloc(ctx, sizeof(real) * E * R * SYN_DV);
     o->first = syn_device_alloc(ctx, sizeof(real) * E * R);
     o->rel = syn_device_alloc(ctx, sizeof(real) * E * R);
@@ -23,8 +57,10 @@ syn_status syn_observer_init(syn_ctx *ctx, syn_observer *o, int64_t envs, bool c
     o->link = syn_device_alloc(ctx, sizeof(real) * E * N * N);
     o->gap = syn_device_alloc(ctx, sizeof(real) * E * N);
     o->gap_logit = syn_device_alloc(ctx, sizeof(real) * E * N);
-    if (o->own && o->all && o->again && o->first && o->rel && o->rank && o->ckm && o->a && o->b &&
-        o->link && o->gap && o->gap_logit) {
+    if (o->own && o->again && o->first && o->rel && o->rank && o->ckm && o->a && o->b && o->link &&
+        o->gap && o->gap_logit &&
+        (ctx->device == SYN_DEVICE_CPU || turn_alloc(ctx, &o->turn, envs) == SYN_OK)) {
+        o->all = o->own + E * N * R * SYN_DV;
         return SYN_OK;
     }
     syn_observer_free(ctx, o);
@@ -33,10 +69,24 @@ syn_status syn_observer_init(syn_ctx *ctx, syn_observer *o, int64_t envs, bool c
 
 void syn_observer_free(syn_ctx *ctx, syn_observer *o)
 {
-    void *all[] = {o->own, o->all, o->again, o->first, o->rel, o->rank,
-                   o->ckm, o->a,   o->b,     o->link,  o->gap, o->gap_logit};
+    void *all[] = {o->own, o->again, o->first, o->rel, o->rank,      o->ckm,
+                   o->a,   o->b,     o->link,  o->gap, o->gap_logit, o->turn.at};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) syn_device_free(ctx, all[i]);
     memset(o, 0, sizeof *o);
+}
+
+int64_t syn_observer_env_bytes(syn_device device)
+{
+    const int64_t buffers = (N + 1) * R * SYN_DV + R * SYN_DV + 2 * R + N * R +
+                            N * (SYN_CKM + 3 * SYN_GAP_HIDDEN + N + 2);
+    if (device == SYN_DEVICE_CPU) return (int64_t)sizeof(real) * buffers;
+    const int64_t lists = SYN_TURN_LISTS + N * (2 + R) + (N + 1) * (4 + R) + 3 + R + 2 * N * N;
+    const int64_t items = N * (R - SYN_FOREIGN_ROWS);
+    const int64_t views = (N + 1) * R * (SYN_DX + 1) + R;
+    const int64_t team = items * (SYN_DI + 1 + SYN_DI_HIDDEN + SYN_CKM + 1 + 8 * SYN_CKM_HALF +
+                                  SYN_CKM_ATTENTION + 1) +
+                         N * (SYN_CKM + 2 * SYN_GAP_HIDDEN);
+    return (int64_t)sizeof(float) * (buffers + lists + (views > team ? views : team));
 }
 
 syn_status syn_observation_alloc(syn_ctx *ctx, syn_observation *x, int64_t rows)
@@ -78,13 +128,6 @@ syn_observation syn_observation_at(const syn_observation *x, int64_t at)
                          x->count + at,
                          x->reset + at};
     return y;
-}
-
-/* At a reset every agent has changed. Where a turn touches all of them too, the view of all pieces
- * is made again: it comes out the same. */
-static inline bool fresh(const syn_env *e)
-{
-    return e->changed == (1u << e->agents) - 1;
 }
 
 /* Lists the agents whose memory changed; returns how many. list (E * N). */
@@ -169,7 +212,7 @@ static syn_status observe_all(syn_ctx *ctx, syn_observer *o, const syn_perceptio
     if (!task || !env || !rows) goto done;
     int64_t n = 0;
     for (int64_t e = 0; e < o->envs; e++) {
-        if (!fresh(&envs[e])) continue;
+        if (!syn_env_fresh(&envs[e])) continue;
         env[n] = (int32_t)e;
         task[n] = envs[e].task;
         rows[n++] = envs[e].present;
@@ -212,8 +255,8 @@ done:
     return st;
 }
 
-syn_status syn_observe_views(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
-                             const syn_tasks *tasks, const syn_env *envs)
+syn_status syn_observe_views_cpu(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
+                                 const syn_tasks *tasks, const syn_env *envs)
 {
     o->without = p->without;
     if (o->central) SYN_RETURN_IF(observe_all(ctx, o, p, tasks, envs));
@@ -249,6 +292,12 @@ done:
     return st;
 }
 
+syn_status syn_observe_views(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
+                             const syn_tasks *tasks, const syn_env *envs)
+{
+    return SYN_DISPATCH(ctx, syn_observe_views, o, p, tasks, envs);
+}
+
 /* ---- Items ---- */
 
 /* The relevance logit that stands with piece `row` in agent i's memory. Without the view of all
@@ -266,28 +315,8 @@ static void item_vector(const syn_observer *o, const syn_tasks *tasks, const syn
     const real *own = o->own + ((e * N + i) * R + row) * SYN_DV;
     const real *all = o->central ? o->all + (e * R + row) * SYN_DV : NULL;
     syn_interaction(x, tasks->quest + (int64_t)env->task * SYN_TASK_QUEST + row * SYN_DQ, own, all);
-    x += SYN_DX;
-    *x++ = relevance(o, e, i, row) / 4;
-    const int giver = env->giver[i][row];
-    int holders = 0;
-    for (int j = 0; j < env->agents; j++) holders += env->memory[j] >> row & 1;
-    const real meta[SYN_ITEM_META] = {giver == i,
-                                      giver != i,
-                                      giver != i && giver == 0,
-                                      i == 0,
-                                      env->claims >> row & 1,
-                                      (real)(env->turn - env->arrived[i][row]) /
-                                          (real)env->turns_max,
-                                      env->arrived[i][row] == 0,
-                                      (real)env->count[i] / 10,
-                                      (real)env->agents / N,
-                                      env->goal == SYN_GOAL_CONSENSUS,
-                                      (env->sent[i][0] | env->sent[0][i]) >> row & 1,
-                                      o->central ? (real)(env->memory[0] >> row & 1) : 0,
-                                      o->central ? (real)holders / (real)env->agents : 0,
-                                      (real)env->turn / (real)env->turns_max,
-                                      1};
-    memcpy(x, meta, sizeof meta);
+    x[SYN_DX] = relevance(o, e, i, row) / 4;
+    syn_item_meta(env, o->central, i, row, x + SYN_DX + 1);
 }
 
 int64_t syn_observe_item_count(const syn_env *envs, int64_t n, const int32_t *agent)
@@ -393,8 +422,8 @@ static syn_status team_gaps(syn_ctx *ctx, syn_observer *o, const syn_perception 
     return SYN_OK;
 }
 
-syn_status syn_observe_team(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
-                            const syn_env *envs, const syn_tasks *tasks)
+syn_status syn_observe_team_cpu(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
+                                const syn_env *envs, const syn_tasks *tasks)
 {
     syn_scratch_mark mark = syn_scratch_push(ctx);
     syn_status st = SYN_ERR_MEMORY;
@@ -425,4 +454,10 @@ syn_status syn_observe_team(syn_ctx *ctx, syn_observer *o, const syn_perception 
 done:
     syn_scratch_pop(ctx, mark);
     return st;
+}
+
+syn_status syn_observe_team(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
+                            const syn_env *envs, const syn_tasks *tasks)
+{
+    return SYN_DISPATCH(ctx, syn_observe_team, o, p, envs, tasks);
 }

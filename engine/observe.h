@@ -16,17 +16,48 @@
 enum {
     SYN_MESSAGE_META = 31,
     SYN_DM = SYN_DX + 1 + SYN_MESSAGE_META, /* message vector: interaction, logit, meta */
-    SYN_PAIR_X = 14 + SYN_DQ + SYN_DV,      /* features of a possible SEND or REQUEST: 52 */
+    SYN_PAIR_HEAD = 14, /* of a possible SEND or REQUEST: what is no feature of the piece */
+    SYN_PAIR_X = SYN_PAIR_HEAD + SYN_DQ + SYN_DV, /* all that is said of it: 52 */
     SYN_AGENT_X = 16,
-    SYN_SUMMARY = 24
+    SYN_SUMMARY = 24,
+    SYN_OBSERVER_ENVS_MAX = 1 << 22 /* of one observer: places of pieces are 32-bit numbers */
 };
+
+/* What one turn is about, as lists in device memory that kernels write and read: only the device
+ * knows how long they are. Entries ascend with the environment. */
+typedef enum syn_turn_list {
+    SYN_TURN_AGENTS, /* agents in env.changed */
+    SYN_TURN_ITEMS,  /* what these hold, in order of arrival */
+    SYN_TURN_VIEWS,  /* to be made: of these agents; of all pieces where all have changed */
+    SYN_TURN_RANKS,  /* a piece present by one of these views */
+    SYN_TURN_FRESH,  /* environments where all agents have changed, if central */
+    SYN_TURN_LOOKS,  /* a piece present in one of these */
+    SYN_TURN_GAPS,   /* rows of the gap detector: every agent's gap, links with a changed end */
+    SYN_TURN_LISTS
+} syn_turn_list;
+
+/* A piece in a view: (e N + i) R + row, or, of the view of all pieces, E N R + e R + row. */
+typedef struct syn_turn {
+    int32_t *at; /* (SYN_TURN_LISTS, E + 1): where environment e's entries begin; [E]: the length */
+    int32_t *agent;                 /* (E N): e N + i */
+    int32_t *offset;                /* (E N + 1): where the agent's items begin */
+    int32_t *item;                  /* (E N R): piece in agent i's view */
+    int32_t *view_task, *view_slot; /* (E (N + 1)): task; e N + i, or E N + e */
+    uint32_t *view, *view_rows;     /* (E (N + 1)): pieces seen; pieces looked at */
+    int32_t *rank;                  /* (E (N + 1) R): piece in view */
+    int32_t *fresh_task, *fresh;    /* (E): task; e */
+    uint32_t *fresh_rows;           /* (E) */
+    int32_t *look;                  /* (E R): e R + row */
+    int32_t *ia, *ib;               /* (E N N): first and second half; second: E N + e N + i for the
+                                       others' mean */
+} syn_turn;
 
 typedef struct syn_observer {
     int64_t envs;
     bool central;
     uint32_t without; /* of the perception that looked last */
     real *own;        /* (E, N, R, SYN_DV): each piece present against what agent i holds */
-    real *all;        /* (E, R, SYN_DV): against all pieces present */
+    real *all;        /* (E, R, SYN_DV), right behind `own`: against all pieces present */
     real *again; /* (E, R, SYN_DV): the same by the ranker's probabilities: the refiner's second
                     look */
     real *first; /* (E, R): the ranker's logit under the view of all pieces */
@@ -38,6 +69,7 @@ typedef struct syn_observer {
     real *link;  /* (E, N, N): calibrated, [i][j]: j holds what i lacks */
     real *gap;   /* (E, N): calibrated: i lacks something it needs */
     real *gap_logit; /* (E, N) */
+    syn_turn turn;   /* on CUDA; the CPU makes lists as it goes */
 } syn_observer;
 
 /* What the policy reads in one turn; rows as in the observer. Written by syn_observe_turn. */
@@ -52,9 +84,21 @@ typedef struct syn_observation {
     uint8_t *reset; /* (E): 1 on the first turn of an episode */
 } syn_observation;
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* All buffers of an observer, an observation, tasks and environments are on the context's device.
+ * On CUDA a turn waits for nothing, allocates nothing after the first of its kind and can be
+ * captured; the two devices differ by at most 1e-5 relative L2 per buffer in SYN_MATH_FP32, masks,
+ * counts and resets are equal. Where there is no agent, pair or piece, buffers keep what they held.
+ * Errors: SYN_ERR_INVALID (envs), SYN_ERR_MEMORY, SYN_ERR_DEVICE. */
 SYN_WARN_UNUSED syn_status syn_observer_init(syn_ctx *ctx, syn_observer *o, int64_t envs,
                                              bool central);
 void syn_observer_free(syn_ctx *ctx, syn_observer *o);
+/* What each environment of an observer takes: its buffers and, on CUDA, scratch in a turn, which
+ * must do for a turn when everything changes. */
+int64_t syn_observer_env_bytes(syn_device device);
 
 /* Allocates an observation of `rows` rows, all buffers zeroed. */
 SYN_WARN_UNUSED syn_status syn_observation_alloc(syn_ctx *ctx, syn_observation *x, int64_t rows);
@@ -73,7 +117,8 @@ SYN_WARN_UNUSED syn_status syn_observe_views(syn_ctx *ctx, syn_observer *o, cons
                                              const syn_tasks *tasks, const syn_env *envs);
 
 /* Item vectors of the agents listed in agent[n] (index e*N + i), packed in order. offset (n+1),
- * items (offset[n], SYN_DI) and bias (offset[n]) are overwritten. Returns the longest memory. */
+ * items (offset[n], SYN_DI) and bias (offset[n]) are overwritten. Returns the longest memory. Host
+ * memory throughout, an observer of a CPU context. */
 int64_t syn_observe_items(syn_ctx *ctx, const syn_observer *o, const syn_tasks *tasks,
                           const syn_env *envs, int64_t n, const int32_t *agent, int32_t *offset,
                           real *items, real *bias);
@@ -88,4 +133,12 @@ SYN_WARN_UNUSED syn_status syn_observe_turn(syn_ctx *ctx, syn_observer *o, const
                                             const syn_tasks *tasks, const syn_env *envs,
                                             const syn_observation *out);
 
+/* The two sides of each op. Not for other callers. */
+__typeof__(syn_observe_views) syn_observe_views_cpu, syn_observe_views_cuda;
+__typeof__(syn_observe_team) syn_observe_team_cpu, syn_observe_team_cuda;
+__typeof__(syn_observe_turn) syn_observe_turn_cpu, syn_observe_turn_cuda;
+
+#ifdef __cplusplus
+}
+#endif
 #endif

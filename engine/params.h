@@ -6,7 +6,7 @@
 #ifndef SYN_ENGINE_PARAMS_H
 #define SYN_ENGINE_PARAMS_H
 
-#include "kernels/base/ctx.h"
+#include "kernels/optim.h"
 
 enum { SYN_PARAMS_MAX = 64, SYN_PARAM_NAME_MAX = 40, SYN_PARAM_ALIGN = 16 };
 
@@ -39,7 +39,15 @@ SYN_WARN_UNUSED syn_status syn_params_commit(syn_ctx *ctx, syn_params *p, uint64
 SYN_WARN_UNUSED syn_status syn_params_trainable(syn_ctx *ctx, syn_params *p);
 
 void syn_params_free(syn_ctx *ctx, syn_params *p);
-void syn_params_zero_grad(syn_params *p);
+SYN_WARN_UNUSED syn_status syn_params_zero_grad(syn_ctx *ctx, syn_params *p);
+
+/* `to`, overwritten: a copy in ctx's memory of a network in host memory, with its moments where it
+ * has any. On an error `to` is empty. */
+SYN_WARN_UNUSED syn_status syn_params_clone(syn_ctx *ctx, syn_params *to, const syn_params *host);
+
+/* Brings values, step and moments of `from`, in ctx's memory, back to the network that it was
+ * cloned from, which gets moments where it has none. */
+SYN_WARN_UNUSED syn_status syn_params_fetch(syn_ctx *ctx, const syn_params *from, syn_params *host);
 
 static inline real *syn_value(const syn_params *p, int i)
 {
@@ -54,8 +62,8 @@ typedef struct syn_adam {
     real lr, beta1, beta2, eps, weight_decay, max_grad_norm; /* max_grad_norm 0: no clipping */
 } syn_adam;
 
-/* The norm of the gradient of the tensors first..last. SYN_ERR_NUMERIC, naming the tensor, when it
- * is not finite. */
+/* The norm of the gradient of the tensors first..last, in host memory. SYN_ERR_NUMERIC, naming the
+ * tensor, when it is not finite. */
 SYN_WARN_UNUSED syn_status syn_params_grad_norm(syn_ctx *ctx, const syn_params *p, int first,
                                                 int last, real *norm);
 
@@ -68,10 +76,22 @@ SYN_WARN_UNUSED syn_status syn_params_apply(syn_ctx *ctx, syn_params *p, int fir
 SYN_WARN_UNUSED syn_status syn_params_step(syn_ctx *ctx, syn_params *p, int first, int last,
                                            const syn_adam *adam, real *norm);
 
-/* SYN_ERR_NUMERIC, naming the tensor, when a value is not finite. */
-SYN_WARN_UNUSED syn_status syn_params_check(const syn_params *p);
+/* The same in two halves that wait for nothing: norm (1), adam (1) and skip (1, or NULL) are on the
+ * device (syn_adamw_device). p->step stays as it is: `adam` knows the step. */
+SYN_WARN_UNUSED syn_status syn_params_norm(syn_ctx *ctx, const syn_params *p, int first, int last,
+                                           real *norm);
+SYN_WARN_UNUSED syn_status syn_params_apply_device(syn_ctx *ctx, syn_params *p, int first, int last,
+                                                   const syn_adam_scalars *adam, const real *norm,
+                                                   const int32_t *skip);
 
-/* Equal for equal values, to the bit. */
+/* For a gradient of the tensors first..last whose norm is not finite: SYN_ERR_NUMERIC, with a
+ * sentence that names the tensor. */
+SYN_WARN_UNUSED syn_status syn_params_blame(syn_ctx *ctx, const syn_params *p, int first, int last);
+
+/* SYN_ERR_NUMERIC, naming the tensor, when a value is not finite. Waits for the device. */
+SYN_WARN_UNUSED syn_status syn_params_check(syn_ctx *ctx, const syn_params *p);
+
+/* Equal for equal values, to the bit; of a network in host memory. */
 uint64_t syn_params_hash(const syn_params *p);
 
 #endif

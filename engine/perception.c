@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "engine/perception_device.h"
 #include "kernels/attention.h"
+#include "kernels/elementwise.h"
 #include "kernels/linear.h"
 #include "kernels/lstm.h"
 
@@ -88,28 +90,18 @@ static syn_ffn gap_ffn(const syn_perception *p)
                   (int[]){SYN_P_GAP_B3, SYN_P_GAP_B4, SYN_P_GAP_B5});
 }
 
-static syn_status infer(syn_ctx *ctx, const syn_ffn *f, int64_t n, const real *x, real *y)
-{
-    syn_scratch_mark mark = syn_scratch_push(ctx);
-    real *cache = SYN_SCRATCH(ctx, real, syn_ffn_cache_size(f, n));
-    syn_status st =
-        cache ? syn_ffn_forward(ctx, f, n, x, f->dim[0], false, 0, 0, cache, y) : SYN_ERR_MEMORY;
-    syn_scratch_pop(ctx, mark);
-    return st;
-}
-
 syn_status syn_ranker_score(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *x,
                             real *logit)
 {
     syn_ffn f = syn_ranker_ffn(p);
-    return n ? infer(ctx, &f, n, x, logit) : SYN_OK;
+    return n ? syn_ffn_score(ctx, &f, n, NULL, x, SYN_DX, logit) : SYN_OK;
 }
 
 syn_status syn_refiner_score(syn_ctx *ctx, const syn_perception *p, int64_t n, const real *x,
                              real *logit)
 {
     syn_ffn f = syn_refiner_ffn(p);
-    return n ? infer(ctx, &f, n, x, logit) : SYN_OK;
+    return n ? syn_ffn_score(ctx, &f, n, NULL, x, SYN_DX, logit) : SYN_OK;
 }
 
 struct syn_perception_cache {
@@ -127,7 +119,7 @@ struct syn_perception_cache {
 static syn_status cache_take(syn_ctx *ctx, syn_perception_cache **out, int64_t rows, int64_t batch)
 {
     syn_perception_cache *k;
-    SYN_TAKE(ctx, k, syn_perception_cache, 1);
+    SYN_HOST_TAKE(ctx, k, syn_perception_cache, 1);
     memset(k, 0, sizeof *k);
     SYN_TAKE(ctx, k->in, real, rows * SYN_DI_HIDDEN);
     SYN_TAKE(ctx, k->h, real, rows * SYN_CKM);
@@ -144,26 +136,37 @@ static syn_status cache_take(syn_ctx *ctx, syn_perception_cache **out, int64_t r
  * learned vector as ever. */
 _Static_assert(SYN_DI_HIDDEN == SYN_CKM, "the mean stands in the place of the CKM vector");
 
-static void mean_forward(const syn_seq *seq, const real *in, const real *empty, real *alpha,
-                         real *ckm)
+syn_status syn_mean_pool_cpu(syn_ctx *ctx, int64_t capacity, const int32_t *live,
+                             const int32_t *offset, const real *in, const real *empty, real *alpha,
+                             real *ckm)
 {
-    for (int64_t b = 0; b < seq->batch; b++) {
-        const int64_t n = syn_seq_length(seq, b);
+    (void)ctx;
+    for (int64_t b = 0; b < (live ? *live : capacity); b++) {
+        const int64_t n = offset[b + 1] - offset[b];
         real *to = ckm + b * SYN_CKM;
         if (n == 0)
             memcpy(to, empty, sizeof(real) * SYN_CKM);
         else
             memset(to, 0, sizeof(real) * SYN_CKM);
-        for (int64_t r = seq->offset[b]; r < seq->offset[b + 1]; r++) {
+        for (int64_t r = offset[b]; r < offset[b + 1]; r++) {
             alpha[r] = (real)1 / (real)n;
             for (int d = 0; d < SYN_CKM; d++) to[d] += in[r * SYN_CKM + d] * alpha[r];
         }
     }
+    return SYN_OK;
 }
 
-/* din is overwritten, dempty is added to. */
-static void mean_backward(const syn_seq *seq, const real *dckm, real *din, real *dempty)
+static syn_status mean_pool(syn_ctx *ctx, int64_t capacity, const int32_t *live,
+                            const int32_t *offset, const real *in, const real *empty, real *alpha,
+                            real *ckm)
 {
+    return SYN_DISPATCH(ctx, syn_mean_pool, capacity, live, offset, in, empty, alpha, ckm);
+}
+
+syn_status syn_mean_pool_backward_cpu(syn_ctx *ctx, const syn_seq *seq, const real *dckm, real *din,
+                                      real *dempty)
+{
+    (void)ctx;
     for (int64_t b = 0; b < seq->batch; b++) {
         const int64_t n = syn_seq_length(seq, b);
         const real *d = dckm + b * SYN_CKM;
@@ -172,6 +175,13 @@ static void mean_backward(const syn_seq *seq, const real *dckm, real *din, real 
             for (int k = 0; k < SYN_CKM; k++) din[r * SYN_CKM + k] = d[k] / (real)n;
         }
     }
+    return SYN_OK;
+}
+
+static syn_status mean_pool_backward(syn_ctx *ctx, const syn_seq *seq, const real *dckm, real *din,
+                                     real *dempty)
+{
+    return SYN_DISPATCH(ctx, syn_mean_pool_backward, seq, dckm, din, dempty);
 }
 
 static syn_status encode(syn_ctx *ctx, const syn_perception *p, const syn_seq *seq,
@@ -188,8 +198,8 @@ static syn_status encode(syn_ctx *ctx, const syn_perception *p, const syn_seq *s
         }
     }
     if (p->without & SYN_WITHOUT_CKM) {
-        mean_forward(seq, k->in, syn_value(t, SYN_P_EMPTY), k->alpha, ckm);
-        return SYN_OK;
+        return mean_pool(ctx, seq->batch, NULL, seq->offset, k->in, syn_value(t, SYN_P_EMPTY),
+                         k->alpha, ckm);
     }
     SYN_RETURN_IF(
         syn_bilstm_forward(ctx, seq, SYN_DI_HIDDEN, SYN_CKM_HALF, k->in, syn_value(t, SYN_P_WF),
@@ -209,7 +219,7 @@ syn_status syn_ckm_forward(syn_ctx *ctx, const syn_perception *p, const syn_seq 
     syn_status st;
     SYN_TRY(cache_take(ctx, &k, seq->rows, seq->batch));
     SYN_TRY(encode(ctx, p, seq, items, bias, k, ckm));
-    if (relevance) memcpy(relevance, k->alpha, sizeof(real) * (size_t)seq->rows);
+    if (relevance) SYN_TRY(syn_copy(ctx, relevance, k->alpha, sizeof(real) * (size_t)seq->rows));
 done:
     syn_scratch_pop(ctx, mark);
     return st;
@@ -227,29 +237,37 @@ syn_status syn_gap_factor(syn_ctx *ctx, const syn_perception *p, int64_t n, cons
                               SYN_GAP_HIDDEN);
 }
 
+/* W1 and W2 lie behind each other, as two halves of one matrix. */
+_Static_assert(SYN_CKM *SYN_GAP_HIDDEN % SYN_PARAM_ALIGN == 0 && SYN_P_GAP_W2 == SYN_P_GAP_W1 + 1,
+               "no gap between them");
+
+syn_status syn_gap_halves_live(syn_ctx *ctx, const syn_perception *p, int64_t capacity,
+                               const int32_t *live, const real *ckm, real *half)
+{
+    return syn_linear_live(ctx, capacity, live, SYN_CKM, 2 * SYN_GAP_HIDDEN, ckm, SYN_CKM,
+                           syn_value(&p->params, SYN_P_GAP_W1), NULL, SYN_ACT_NONE, half,
+                           2 * SYN_GAP_HIDDEN);
+}
+
+syn_status syn_gap_score_live(syn_ctx *ctx, const syn_perception *p, int64_t capacity,
+                              const int32_t *live, const real *a, const int32_t *ia, const real *b,
+                              const int32_t *ib, real *logit)
+{
+    const syn_ffn f = gap_ffn(p);
+    return syn_ffn_gather_score(ctx, &f, capacity, live, a, ia, b, ib,
+                                syn_value(&p->params, SYN_P_GAP_B1), logit);
+}
+
 syn_status syn_gap_score(syn_ctx *ctx, const syn_perception *p, int64_t rows, const real *a,
                          const int32_t *ia, const real *b, const int32_t *ib, real *logit)
 {
-    if (rows == 0) return SYN_OK;
-    syn_scratch_mark mark = syn_scratch_push(ctx);
-    syn_status st = SYN_ERR_MEMORY;
-    real *first = SYN_SCRATCH(ctx, real, rows * SYN_GAP_HIDDEN);
-    if (!first) goto done;
-    SYN_TRY(syn_gather_sum_forward(ctx, rows, SYN_GAP_HIDDEN, a, ia, b, ib,
-                                   syn_value(&p->params, SYN_P_GAP_B1), SYN_ACT_RELU, first));
-    syn_ffn f = gap_ffn(p);
-    SYN_TRY(infer(ctx, &f, rows, first, logit));
-done:
-    syn_scratch_pop(ctx, mark);
-    return st;
+    return rows ? syn_gap_score_live(ctx, p, rows, NULL, a, ia, b, ib, logit) : SYN_OK;
 }
 
 /* ---- Training ---- */
 
-/* out[i] = mean over the team's others of in[j]. Its own transpose but for the sizes, which are
- * equal within a team: the backward pass is the same operation. */
-static void others_mean(syn_ctx *ctx, const syn_team_batch *b, int64_t width, const real *in,
-                        real *out, bool accumulate)
+syn_status syn_others_mean_cpu(syn_ctx *ctx, const syn_team_batch *b, int64_t width, const real *in,
+                               real *out, bool accumulate)
 {
 #pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t i = 0; i < b->agents; i++) {
@@ -263,10 +281,18 @@ static void others_mean(syn_ctx *ctx, const syn_team_batch *b, int64_t width, co
             for (int64_t d = 0; d < width; d++) o[d] += scale * x[d];
         }
     }
+    return SYN_OK;
 }
 
-static void pair_rows(const syn_team_batch *b, int32_t *ia, int32_t *ib)
+static syn_status others_mean(syn_ctx *ctx, const syn_team_batch *b, int64_t width, const real *in,
+                              real *out, bool accumulate)
 {
+    return SYN_DISPATCH(ctx, syn_others_mean, b, width, in, out, accumulate);
+}
+
+syn_status syn_pair_rows_cpu(syn_ctx *ctx, const syn_team_batch *b, int32_t *ia, int32_t *ib)
+{
+    (void)ctx;
     for (int64_t r = 0; r < b->agents; r++) {
         ia[r] = (int32_t)r;
         ib[r] = (int32_t)(b->agents + r);
@@ -275,6 +301,12 @@ static void pair_rows(const syn_team_batch *b, int32_t *ia, int32_t *ib)
         ia[b->agents + r] = b->link_i[r];
         ib[b->agents + r] = b->link_j[r];
     }
+    return SYN_OK;
+}
+
+static syn_status pair_rows(syn_ctx *ctx, const syn_team_batch *b, int32_t *ia, int32_t *ib)
+{
+    return SYN_DISPATCH(ctx, syn_pair_rows, b, ia, ib);
 }
 
 syn_status syn_perception_forward(syn_ctx *ctx, const syn_perception *p,
@@ -290,16 +322,16 @@ syn_status syn_perception_forward(syn_ctx *ctx, const syn_perception *p,
     k->counter = counter;
     SYN_RETURN_IF(encode(ctx, p, &batch->seq, batch->items, batch->bias, k, k->ckm));
     SYN_TAKE(ctx, k->dropped, real, n * SYN_CKM);
-    memcpy(k->dropped, k->ckm, sizeof(real) * (size_t)(n * SYN_CKM));
+    SYN_RETURN_IF(syn_copy(ctx, k->dropped, k->ckm, sizeof(real) * (size_t)(n * SYN_CKM)));
     if (train)
         SYN_RETURN_IF(syn_dropout(ctx, n * SYN_CKM, p->dropout, seed, 4 * counter + 1, k->dropped));
     SYN_TAKE(ctx, k->a, real, n * SYN_GAP_HIDDEN);
     SYN_TAKE(ctx, k->b, real, 2 * n * SYN_GAP_HIDDEN);
     SYN_RETURN_IF(syn_gap_factor(ctx, p, n, k->dropped, k->a, k->b));
-    others_mean(ctx, batch, SYN_GAP_HIDDEN, k->b, k->b + n * SYN_GAP_HIDDEN, false);
+    SYN_RETURN_IF(others_mean(ctx, batch, SYN_GAP_HIDDEN, k->b, k->b + n * SYN_GAP_HIDDEN, false));
     SYN_TAKE(ctx, k->ia, int32_t, rows);
     SYN_TAKE(ctx, k->ib, int32_t, rows);
-    pair_rows(batch, k->ia, k->ib);
+    SYN_RETURN_IF(pair_rows(ctx, batch, k->ia, k->ib));
     SYN_TAKE(ctx, k->first, real, rows * SYN_GAP_HIDDEN);
     SYN_RETURN_IF(syn_gather_sum_forward(ctx, rows, SYN_GAP_HIDDEN, k->a, k->ia, k->b, k->ib,
                                          syn_value(&p->params, SYN_P_GAP_B1), SYN_ACT_RELU,
@@ -331,19 +363,18 @@ static syn_status gap_backward(syn_ctx *ctx, const syn_perception *p, const syn_
     if (k->train) {
         SYN_RETURN_IF(syn_dropout(ctx, rows * H, p->dropout, k->seed, 4 * k->counter + 2, dfirst));
     }
-    memset(da, 0, sizeof(real) * (size_t)(n * H));
-    memset(db, 0, sizeof(real) * (size_t)(2 * n * H));
+    SYN_RETURN_IF(syn_zero(ctx, da, sizeof(real) * (size_t)(n * H)));
+    SYN_RETURN_IF(syn_zero(ctx, db, sizeof(real) * (size_t)(2 * n * H)));
     SYN_RETURN_IF(syn_gather_sum_backward(ctx, rows, H, k->ia, k->ib, k->first, SYN_ACT_RELU,
                                           dfirst, n, da, 2 * n, db, syn_grad(t, SYN_P_GAP_B1)));
-    others_mean(ctx, batch, H, db + n * H, db, true);
+    SYN_RETURN_IF(others_mean(ctx, batch, H, db + n * H, db, true));
     SYN_RETURN_IF(syn_linear_backward(ctx, n, SYN_CKM, H, k->dropped, SYN_CKM,
                                       syn_value(t, SYN_P_GAP_W1), k->a, H, SYN_ACT_NONE, da, H,
                                       dckm, SYN_CKM, syn_grad(t, SYN_P_GAP_W1), NULL));
     SYN_RETURN_IF(syn_linear_backward(ctx, n, SYN_CKM, H, k->dropped, SYN_CKM,
                                       syn_value(t, SYN_P_GAP_W2), k->b, H, SYN_ACT_NONE, db, H,
                                       dckm_b, SYN_CKM, syn_grad(t, SYN_P_GAP_W2), NULL));
-    for (int64_t i = 0; i < n * SYN_CKM; i++) dckm[i] += dckm_b[i];
-    return SYN_OK;
+    return syn_add(ctx, n, SYN_CKM, dckm, SYN_CKM, dckm_b, SYN_CKM);
 }
 
 /* From dckm (batch, SYN_CKM) through attention and BiLSTM to din (rows, SYN_DI_HIDDEN). */
@@ -375,7 +406,7 @@ static syn_status encode_backward(syn_ctx *ctx, const syn_perception *p, const s
     real *din;
     SYN_TAKE(ctx, din, real, rows * SYN_DI_HIDDEN);
     if (p->without & SYN_WITHOUT_CKM)
-        mean_backward(seq, dckm, din, syn_grad(t, SYN_P_EMPTY));
+        SYN_RETURN_IF(mean_pool_backward(ctx, seq, dckm, din, syn_grad(t, SYN_P_EMPTY)));
     else
         SYN_RETURN_IF(recurrent_backward(ctx, p, seq, k, dckm, din));
     if (rows == 0) return SYN_OK;

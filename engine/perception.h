@@ -85,14 +85,22 @@ typedef struct syn_perception {
     syn_calibration calibrated[SYN_GAP_OUT]; /* 1 and 0 until fitted */
 } syn_perception;
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 SYN_WARN_UNUSED syn_status syn_perception_init(syn_ctx *ctx, syn_perception *p, uint64_t seed);
 void syn_perception_free(syn_ctx *ctx, syn_perception *p);
 
-static inline real syn_sigmoid(real z)
+SYN_HD real syn_sigmoid(real z)
 {
+#ifdef __CUDA_ARCH__
+    return 1.0f / (1.0f + expf(-z));
+#else
     return (real)1 / ((real)1 + (real)__builtin_exp(-(double)z));
+#endif
 }
-static inline real syn_calibrate(const syn_calibration *c, real z)
+SYN_HD real syn_calibrate(const syn_calibration *c, real z)
 {
     return syn_sigmoid(z / (real)c->temperature + (real)c->offset);
 }
@@ -123,6 +131,28 @@ SYN_WARN_UNUSED syn_status syn_gap_factor(syn_ctx *ctx, const syn_perception *p,
 SYN_WARN_UNUSED syn_status syn_gap_score(syn_ctx *ctx, const syn_perception *p, int64_t rows,
                                          const real *a, const int32_t *ia, const real *b,
                                          const int32_t *ib, real *logit);
+
+/* ---- On CUDA, for numbers that only the device knows: kernels/ffn.h and kernels/lstm.h have the
+ * meaning of capacity and live, engine/observe.cu is the caller ---- */
+
+/* syn_ckm_forward of *live <= capacity packed sequences of *live_rows <= rows_capacity items. Takes
+ * scratch for rows_capacity * (SYN_DI_HIDDEN + SYN_CKM + 1) reals and what its parts take. */
+SYN_WARN_UNUSED syn_status syn_ckm_live_cuda(syn_ctx *ctx, const syn_perception *p,
+                                             int64_t capacity, const int32_t *live,
+                                             int64_t rows_capacity, const int32_t *live_rows,
+                                             const int32_t *offset, const real *items,
+                                             const real *bias, real *ckm);
+
+/* half (capacity, 2, SYN_GAP_HIDDEN): W1 ckm, W2 ckm; either device. */
+SYN_WARN_UNUSED syn_status syn_gap_halves_live(syn_ctx *ctx, const syn_perception *p,
+                                               int64_t capacity, const int32_t *live,
+                                               const real *ckm, real *half);
+
+/* syn_gap_score; either device. */
+SYN_WARN_UNUSED syn_status syn_gap_score_live(syn_ctx *ctx, const syn_perception *p,
+                                              int64_t capacity, const int32_t *live, const real *a,
+                                              const int32_t *ia, const real *b, const int32_t *ib,
+                                              real *logit);
 
 /* ---- Training ---- */
 
@@ -159,4 +189,7 @@ SYN_WARN_UNUSED syn_status syn_ckm_backward(syn_ctx *ctx, const syn_perception *
 /* The agents' vectors of a forward pass, (agents, SYN_CKM), before dropout. */
 const real *syn_perception_ckm(const syn_perception_cache *cache);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

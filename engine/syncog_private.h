@@ -3,6 +3,7 @@
 #define SYN_ENGINE_SYNCOG_PRIVATE_H
 
 #include "engine/model.h"
+#include "engine/scorer_team.h"
 #include "engine/syncog.h"
 
 struct syn_engine {
@@ -51,9 +52,7 @@ SYN_WARN_UNUSED syn_status syn_question_read(const char *question, uint32_t **to
 SYN_WARN_UNUSED syn_status syn_pieces_read(syn_session *session, const syn_document *pieces,
                                            int count);
 
-/* syncog_team.c: a team that does not contradict itself, over `rows` rows. */
-SYN_WARN_UNUSED syn_status syn_team_check(const syn_env *team, int rows);
-/* The rows that a move may carry. */
+/* syncog_team.c: the rows that a move may carry. */
 uint32_t syn_team_movable(const syn_env *team, const syn_action *action);
 
 /* Brings the observer and the observation up to this team. */

@@ -53,55 +53,6 @@ syn_status syn_session_pieces(syn_session *s, const syn_document *pieces, int co
 
 /* ---- Looking ---- */
 
-static bool memory_differs(const syn_env *a, const syn_env *b, int i)
-{
-    if (a->memory[i] != b->memory[i]) return true;
-    if (memcmp(a->item[i], b->item[i], a->count[i]) != 0) return true;
-    for (uint32_t left = a->memory[i]; left; left &= left - 1) {
-        const int row = syn_lowest(left);
-        if (a->giver[i][row] != b->giver[i][row] || a->arrived[i][row] != b->arrived[i][row]) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Who gave or got something in the last turn, as syn_env_move marks them. */
-static uint32_t touched(const syn_env *e)
-{
-    const syn_action *a = &e->last;
-    switch (a->kind) {
-    case SYN_SEND:
-    case SYN_REQUEST:
-        return 1u << a->from | 1u << a->to;
-    case SYN_ALONE:
-        return 1u << a->from;
-    case SYN_BROADCAST:
-        return (1u << e->agents) - 1;
-    default:
-        return 0;
-    }
-}
-
-/* The agents to look at again. A team that has played one turn since the last look: those who gave
- * or got something, as in training, where what is known of the others stays as it was. The
- * same team: nobody. Any other team is looked at afresh. */
-static uint32_t changed_since(const syn_env *old, const syn_env *now)
-{
-    const uint32_t all = (1u << now->agents) - 1;
-    const bool played = now->turn == old->turn + 1;
-    const uint32_t expected = played ? touched(now) : 0;
-    if ((!played && old->turn != now->turn) || old->agents != now->agents ||
-        old->goal != now->goal || old->turns_max != now->turns_max ||
-        old->present != now->present || old->claims != now->claims) {
-        return all;
-    }
-    for (int i = 0; i < now->agents; i++) {
-        if (!(expected >> i & 1) && memory_differs(old, now, i)) return all;
-    }
-    return expected;
-}
-
 syn_status syn_session_look(syn_session *s, const syn_env *team)
 {
     syn_engine *g = s->engine;
@@ -111,32 +62,13 @@ syn_status syn_session_look(syn_session *s, const syn_env *team)
     now.task = 0;
     /* What moved last may be a claim that is no longer there. */
     if (now.last.piece >= 0 && !(now.present >> now.last.piece & 1)) now.last.piece = -1;
-    now.changed = s->known ? changed_since(&s->seen, &now) : (1u << now.agents) - 1;
+    now.changed = s->known ? syn_team_changed(&s->seen, &now) : (1u << now.agents) - 1;
     s->known = false; /* the observer is in between when the next line fails */
     SYN_RETURN_IF(
         syn_observe_turn(&g->ctx, &s->observer, &g->model.perception, &s->tasks, &now, &s->x));
     s->seen = now;
     s->known = true;
     return SYN_OK;
-}
-
-/* 1 - gap of the asker, or its mean over the best majority. */
-static float sufficiency_of(const syn_session *s, const syn_env *team)
-{
-    const real *gap = s->observer.gap;
-    const int need = team->agents / 2 + 1;
-    real sum = 0;
-    uint32_t used = 0;
-    if (team->goal == SYN_GOAL_ASKER) return (float)(1 - gap[0]);
-    for (int k = 0; k < need; k++) {
-        int best = -1;
-        for (int i = 0; i < team->agents; i++) {
-            if (!(used >> i & 1) && (best < 0 || gap[i] < gap[best])) best = i;
-        }
-        used |= 1u << best;
-        sum += 1 - gap[best];
-    }
-    return (float)(sum / (real)need);
 }
 
 syn_status syn_session_observe(syn_session *s, const syn_env *team, float *gaps, float *sufficiency)
@@ -149,7 +81,7 @@ syn_status syn_session_observe(syn_session *s, const syn_env *team, float *gaps,
             gaps[i * n + j] = (float)(i == j ? s->observer.gap[i] : s->observer.link[i * N + j]);
         }
     }
-    if (sufficiency) *sufficiency = sufficiency_of(s, team);
+    if (sufficiency) *sufficiency = (float)syn_team_sufficiency(team, s->observer.gap);
     return SYN_OK;
 }
 

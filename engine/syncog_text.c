@@ -4,6 +4,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
+#include "engine/scorer.h"
 #include "engine/syncog_private.h"
 #include "engine/text.h"
 
@@ -72,11 +73,14 @@ static syn_status pieces_check(const syn_document *pieces, int count, lengths *o
     return SYN_OK;
 }
 
-syn_status syn_pieces_read(syn_session *s, const syn_document *pieces, int count)
+/* The rows of a task from the pieces; outputs are as before on failure. */
+static syn_status pieces_build(const syn_model *m, const uint32_t *question, int32_t question_count,
+                               const syn_document *pieces, int count, const syn_tasks *to,
+                               uint32_t *claims)
 {
     lengths length = {0};
     syn_piece_text piece[SYN_ROWS_MAX];
-    uint32_t claims = 0;
+    uint32_t mask = 0;
     SYN_RETURN_IF(pieces_check(pieces, count, &length));
     uint32_t *tokens = malloc(sizeof *tokens * length.tokens_max), *at = tokens;
     if (!tokens) return syn_fail(SYN_ERR_MEMORY, "out of memory for the words of the pieces");
@@ -94,16 +98,40 @@ syn_status syn_pieces_read(syn_session *s, const syn_document *pieces, int count
         piece[r].body_count = (int32_t)n;
         at += n;
         piece[r].claim = pieces[r].claim;
-        if (pieces[r].claim) claims |= 1u << r;
+        if (pieces[r].claim) mask |= 1u << r;
     }
-    const syn_tasks *t = &s->tasks;
-    syn_status st = syn_task_build(
-        s->engine->model.idf, s->engine->model.table, s->question, s->question_count, piece, count,
-        !(s->engine->model.perception.without & SYN_WITHOUT_TITLES), t->quest, t->pair, t->e, t->q);
+    syn_status st = syn_task_build(m->idf, m->table, question, question_count, piece, count,
+                                   !(m->perception.without & SYN_WITHOUT_TITLES), to->quest,
+                                   to->pair, to->e, to->q);
     free(tokens);
-    if (st != SYN_OK) return st;
+    if (st == SYN_OK) *claims = mask;
+    return st;
+}
+
+syn_status syn_pieces_read(syn_session *s, const syn_document *pieces, int count)
+{
+    uint32_t claims = 0;
+    SYN_RETURN_IF(pieces_build(&s->engine->model, s->question, s->question_count, pieces, count,
+                               &s->tasks, &claims));
     s->rows = count;
     s->claims = claims;
     s->known = false;
+    return SYN_OK;
+}
+
+syn_status syn_scorer_task_read(const syn_model *model, const char *question,
+                                const syn_document *pieces, int count, syn_scorer_task *out)
+{
+    uint32_t *tokens = NULL, claims = 0;
+    int32_t n = 0;
+    real e[SYN_ROWS_MAX * SYN_DE], q[SYN_DE]; /* which no network reads */
+    SYN_REQUIRE(model && out, "syn_scorer_task_read: model or task is NULL");
+    SYN_RETURN_IF(syn_question_read(question, &tokens, &n));
+    const syn_tasks to = {.count = 1, .quest = out->quest, .pair = out->pair, .e = e, .q = q};
+    const syn_status st = pieces_build(model, tokens, n, pieces, count, &to, &claims);
+    free(tokens);
+    if (st != SYN_OK) return st;
+    out->rows = count;
+    out->claims = claims;
     return SYN_OK;
 }

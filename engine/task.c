@@ -440,11 +440,29 @@ syn_status syn_tasks_alloc(syn_ctx *ctx, syn_tasks *t, int64_t count)
     t->info = syn_device_alloc(ctx, sizeof *t->info * (size_t)count);
     t->quest = syn_device_alloc(ctx, sizeof(real) * SYN_TASK_QUEST * (size_t)count);
     t->pair = syn_device_alloc(ctx, sizeof(real) * SYN_TASK_PAIR * (size_t)count);
-    t->e = syn_device_alloc(ctx, sizeof(real) * R * SYN_DE * (size_t)count);
-    t->q = syn_device_alloc(ctx, sizeof(real) * SYN_DE * (size_t)count);
-    if (t->info && t->quest && t->pair && t->e && t->q) return SYN_OK;
+    if (ctx->device == SYN_DEVICE_CPU) {
+        t->e = syn_device_alloc(ctx, sizeof(real) * R * SYN_DE * (size_t)count);
+        t->q = syn_device_alloc(ctx, sizeof(real) * SYN_DE * (size_t)count);
+    }
+    const bool texts = ctx->device != SYN_DEVICE_CPU || (t->e && t->q);
+    if (t->info && t->quest && t->pair && texts) return SYN_OK;
     syn_tasks_free(ctx, t);
     return SYN_ERR_MEMORY;
+}
+
+syn_status syn_tasks_upload(syn_ctx *ctx, syn_tasks *t, int64_t at, const syn_tasks *host)
+{
+    const size_t n = (size_t)host->count;
+    SYN_REQUIRE(at >= 0 && at + host->count <= t->count, "%lld tasks from place %lld on, of %lld",
+                (long long)host->count, (long long)at, (long long)t->count);
+    SYN_RETURN_IF(syn_copy_in(ctx, t->info + at, host->info, n * sizeof *t->info));
+    SYN_RETURN_IF(syn_copy_in(ctx, t->quest + at * SYN_TASK_QUEST, host->quest,
+                              n * SYN_TASK_QUEST * sizeof(real)));
+    SYN_RETURN_IF(syn_copy_in(ctx, t->pair + at * SYN_TASK_PAIR, host->pair,
+                              n * SYN_TASK_PAIR * sizeof(real)));
+    if (!t->e || !t->q) return SYN_OK;
+    SYN_RETURN_IF(syn_copy_in(ctx, t->e + at * R * SYN_DE, host->e, n * R * SYN_DE * sizeof(real)));
+    return syn_copy_in(ctx, t->q + at * SYN_DE, host->q, n * SYN_DE * sizeof(real));
 }
 
 void syn_tasks_free(syn_ctx *ctx, syn_tasks *t)

@@ -54,7 +54,8 @@ SYN_WARN_UNUSED syn_status syn_task_build(const syn_idf *idf, const real *table,
                                           const syn_piece_text *piece, int rows, bool titles,
                                           real *quest, real *pair, real *e, real *q);
 
-/* A set of prepared tasks in device memory. */
+/* A set of prepared tasks in device memory. The text embeddings e and q, two thirds of the bytes,
+ * are read by host code alone: on CUDA they are NULL. */
 typedef struct syn_tasks {
     int64_t count;
     syn_task_info *info; /* (count) */
@@ -68,6 +69,12 @@ typedef struct syn_tasks {
  * SYN_ERR_MEMORY. */
 SYN_WARN_UNUSED syn_status syn_tasks_alloc(syn_ctx *ctx, syn_tasks *t, int64_t count);
 void syn_tasks_free(syn_ctx *ctx, syn_tasks *t);
+
+/* Copies all tasks of `host`, made in a CPU context, to `t` on ctx's device, from place `at` on;
+ * waits until that is done. What t does not keep (e, q on CUDA) is left out. Errors:
+ * SYN_ERR_INVALID (more than t has room for), SYN_ERR_DEVICE. */
+SYN_WARN_UNUSED syn_status syn_tasks_upload(syn_ctx *ctx, syn_tasks *t, int64_t at,
+                                            const syn_tasks *host);
 
 /* The untrained embedding table: random signs / sqrt(SYN_DE), so that e.q approximates the tf-idf
  * cosine (Achlioptas, "Database-friendly random projections", 2003). */

@@ -11,7 +11,7 @@ enum {
     OWN = SYN_DQ,          /* within the interaction features: one agent's view */
     ALL = SYN_DQ + SYN_DV, /* and all pieces' view */
     META = SYN_DX + 1,     /* of the message vector */
-    PIECE = 14,            /* of a pair: features of the piece that would be sent */
+    PIECE = SYN_PAIR_HEAD, /* of a pair: features of the piece that would be sent */
     COVERED = 20,
     COVERABLE = 21 /* of the summary: columns of the asker's view, of all's */
 };
@@ -53,7 +53,7 @@ static const struct fall {
     {SYN_WITHOUT_ALL_VIEW, SYN_INPUT_MESSAGE, ALL, SYN_DV},
     {SYN_WITHOUT_ALL_VIEW, SYN_INPUT_SUMMARY, COVERABLE, 1},
 
-    /* Columns as engine/observe_turn.c writes them. */
+    /* Columns as engine/observe_core.h writes them. */
     {SYN_WITHOUT_GAP, SYN_INPUT_MESSAGE, META + 17, 3}, /* gaps: asker, others' mean, largest */
     {SYN_WITHOUT_GAP, SYN_INPUT_MESSAGE, META + 28, 1}, /* the asker's largest link */
     {SYN_WITHOUT_GAP, SYN_INPUT_PAIR, 0, 3},            /* link, gap of either end */
@@ -75,6 +75,20 @@ void syn_without_apply(uint32_t without, syn_input input, int64_t n, real *x)
         for (int64_t i = 0; i < n; i++)
             memset(x + i * width_of[input] + f->first, 0, sizeof(real) * (size_t)f->count);
     }
+}
+
+_Static_assert((int)SYN_DM <= 32 * (int)SYN_COLUMN_WORDS && (int)SYN_DI <= (int)SYN_DM,
+               "a bit for every column of the widest input");
+
+syn_columns syn_without_columns(uint32_t without, syn_input input)
+{
+    syn_columns c = {{0}};
+    for (size_t k = 0; k < sizeof falls / sizeof *falls; k++) {
+        const struct fall *f = &falls[k];
+        if (f->input != input || !(f->without & without)) continue;
+        for (int i = f->first; i < f->first + f->count; i++) c.fall[i / 32] |= 1u << i % 32;
+    }
+    return c;
 }
 
 syn_status syn_without_parse(const char *list, uint32_t *without)

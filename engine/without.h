@@ -11,6 +11,11 @@
 #include <stdint.h>
 
 #include "kernels/base/ctx.h"
+#include "kernels/base/rng.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* X(constant, name, what falls) */
 #define SYN_WITHOUT_MAP(X)                                                                         \
@@ -54,6 +59,19 @@ typedef enum syn_input {
 /* Zeroes in x (n, width of the input), host memory, the columns that fall. */
 void syn_without_apply(uint32_t without, syn_input input, int64_t n, real *x);
 
+/* The columns that fall, as bits: for kernels, which leave them out where they write. */
+enum { SYN_COLUMN_WORDS = 3 }; /* of 32 columns */
+typedef struct syn_columns {
+    uint32_t fall[SYN_COLUMN_WORDS];
+} syn_columns;
+
+syn_columns syn_without_columns(uint32_t without, syn_input input);
+
+SYN_HD bool syn_column_falls(const syn_columns *c, int column)
+{
+    return c->fall[column / 32] >> column % 32 & 1;
+}
+
 /* Names separated by commas -> mask; NULL and "": 0. SYN_ERR_USAGE names a word that is none. */
 SYN_WARN_UNUSED syn_status syn_without_parse(const char *names, uint32_t *without);
 
@@ -61,4 +79,7 @@ SYN_WARN_UNUSED syn_status syn_without_parse(const char *names, uint32_t *withou
 enum { SYN_WITHOUT_TEXT_BYTES = 128 };
 void syn_without_text(uint32_t without, char *text, size_t bytes);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

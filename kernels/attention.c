@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "kernels/base/cpu.h"
 #include "kernels/base/vecmath.h"
 #include "kernels/gemm.h"
 
@@ -78,14 +79,12 @@ static void pool_backward(const syn_seq *q, int64_t b, int64_t D, int64_t A, con
 
 static syn_status check(const syn_ctx *ctx, const syn_seq *q, int64_t D, int64_t A)
 {
-    if (ctx->device != SYN_DEVICE_CPU)
-        return syn_fail(SYN_ERR_UNSUPPORTED, "attention pooling runs on the CPU only");
     SYN_REQUIRE(q && q->batch >= 0 && q->steps >= 0 && q->rows >= 0 && D > 0 && A > 0,
                 "attention pooling: sizes below zero");
     SYN_REQUIRE(q->offset || q->rows == q->steps * q->batch,
                 "attention pooling: %lld rows for %lld steps of %lld sequences", (long long)q->rows,
                 (long long)q->steps, (long long)q->batch);
-    if (!q->offset) return SYN_OK;
+    if (!q->offset || ctx->device != SYN_DEVICE_CPU) return SYN_OK;
     SYN_REQUIRE(q->offset[0] == 0 && q->offset[q->batch] == q->rows,
                 "attention pooling: the offsets do not run from 0 to the %lld rows",
                 (long long)q->rows);
@@ -102,6 +101,14 @@ syn_status syn_attention_forward(syn_ctx *ctx, const syn_seq *seq, int64_t D, in
     SYN_RETURN_IF(check(ctx, seq, D, A));
     SYN_REQUIRE(Wa && w && empty && (seq->batch == 0 || out), "attention pooling: NULL argument");
     SYN_REQUIRE(seq->rows == 0 || (h && u && alpha), "attention pooling: NULL argument");
+    return SYN_DISPATCH(ctx, syn_attention_forward, seq, D, A, h, Wa, w, bias, empty, u, alpha,
+                        out);
+}
+
+syn_status syn_attention_forward_cpu(syn_ctx *ctx, const syn_seq *seq, int64_t D, int64_t A,
+                                     const real *h, const real *Wa, const real *w, const real *bias,
+                                     const real *empty, real *u, real *alpha, real *out)
+{
     SYN_RETURN_IF(syn_gemm(ctx, false, true, seq->rows, A, D, 1, h, D, Wa, D, 0, u, A));
 #pragma omp parallel for schedule(static)                                                          \
     num_threads(ctx->threads) if (seq->rows * (A + D) >= ATTENTION_THREAD_WORK_MIN)
@@ -118,6 +125,15 @@ syn_status syn_attention_backward(syn_ctx *ctx, const syn_seq *seq, int64_t D, i
     SYN_RETURN_IF(check(ctx, seq, D, A));
     SYN_REQUIRE(Wa && w && (seq->batch == 0 || dout), "attention pooling: NULL argument");
     SYN_REQUIRE(seq->rows == 0 || (h && u && alpha && dh), "attention pooling: NULL argument");
+    return SYN_DISPATCH(ctx, syn_attention_backward, seq, D, A, h, Wa, w, u, alpha, dout, dh, dWa,
+                        dw, dbias, dempty);
+}
+
+syn_status syn_attention_backward_cpu(syn_ctx *ctx, const syn_seq *seq, int64_t D, int64_t A,
+                                      const real *h, const real *Wa, const real *w, const real *u,
+                                      const real *alpha, const real *dout, real *dh, real *dWa,
+                                      real *dw, real *dbias, real *dempty)
+{
     syn_status st = SYN_ERR_MEMORY;
     syn_scratch_mark mark = syn_scratch_push(ctx);
     real *dz = SYN_SCRATCH(ctx, real, seq->rows * A);
@@ -137,6 +153,37 @@ syn_status syn_attention_backward(syn_ctx *ctx, const syn_seq *seq, int64_t D, i
     SYN_TRY(syn_gemm(ctx, false, false, seq->rows, D, A, 1, dz, A, Wa, D, 1, dh, D));
     st = SYN_OK;
 done:
+    syn_scratch_pop(ctx, mark);
+    return st;
+}
+
+syn_status syn_attention_live(syn_ctx *ctx, int64_t batch_max, const int32_t *batch,
+                              int64_t rows_max, const int32_t *rows, const int32_t *offset,
+                              int64_t D, int64_t A, const real *h, const real *Wa, const real *w,
+                              const real *bias, const real *empty, real *alpha, real *out)
+{
+    SYN_REQUIRE(batch_max >= 0 && rows_max >= 0 && D > 0 && A > 0,
+                "attention pooling: sizes below zero");
+    SYN_REQUIRE(batch && rows && offset && Wa && w && empty && (batch_max == 0 || out) &&
+                    (rows_max == 0 || (h && alpha)),
+                "attention pooling: NULL argument");
+    return SYN_DISPATCH(ctx, syn_attention_live, batch_max, batch, rows_max, rows, offset, D, A, h,
+                        Wa, w, bias, empty, alpha, out);
+}
+
+syn_status syn_attention_live_cpu(syn_ctx *ctx, int64_t batch_max, const int32_t *batch,
+                                  int64_t rows_max, const int32_t *rows, const int32_t *offset,
+                                  int64_t D, int64_t A, const real *h, const real *Wa,
+                                  const real *w, const real *bias, const real *empty, real *alpha,
+                                  real *out)
+{
+    const syn_seq seq = {.batch = syn_live_rows(batch_max, batch),
+                         .rows = syn_live_rows(rows_max, rows),
+                         .offset = offset};
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    real *u = SYN_SCRATCH(ctx, real, seq.rows * A);
+    syn_status st = u ? syn_attention_forward(ctx, &seq, D, A, h, Wa, w, bias, empty, u, alpha, out)
+                      : SYN_ERR_MEMORY;
     syn_scratch_pop(ctx, mark);
     return st;
 }

@@ -14,7 +14,7 @@ extern "C" {
  * In: h (rows,D), Wa (A,D), w (A), bias (rows) or NULL, empty (D). seq: dense or packed; reset is
  * not used. Out, overwritten: u (rows,A) = tanh(Wa h), alpha (rows), both kept for backward;
  * out (B,D). No output may overlap another buffer.
- * Errors: SYN_ERR_INVALID, SYN_ERR_MEMORY, SYN_ERR_UNSUPPORTED on CUDA. Deterministic.
+ * Errors: SYN_ERR_INVALID, SYN_ERR_MEMORY, SYN_ERR_DEVICE. Deterministic.
  * Source: Yang et al., "Hierarchical attention networks", NAACL 2016. */
 SYN_WARN_UNUSED syn_status syn_attention_forward(syn_ctx *ctx, const syn_seq *seq, int64_t D,
                                                  int64_t A, const real *h, const real *Wa,
@@ -29,6 +29,23 @@ SYN_WARN_UNUSED syn_status syn_attention_backward(syn_ctx *ctx, const syn_seq *s
                                                   const real *w, const real *u, const real *alpha,
                                                   const real *dout, real *dh, real *dWa, real *dw,
                                                   real *dbias, real *dempty);
+
+/* syn_attention_forward at inference for packed sequences whose number is known on the device
+ * alone: *batch sequences of *rows rows together (int32, on the context's device), at most
+ * batch_max and rows_max; offset (*batch + 1) from 0 to *rows. alpha (rows_max): overwritten for
+ * the live rows. out (batch_max, D): overwritten for the live sequences. Scratch: rows_max * (A +
+ * 1) reals. */
+SYN_WARN_UNUSED syn_status syn_attention_live(syn_ctx *ctx, int64_t batch_max, const int32_t *batch,
+                                              int64_t rows_max, const int32_t *rows,
+                                              const int32_t *offset, int64_t D, int64_t A,
+                                              const real *h, const real *Wa, const real *w,
+                                              const real *bias, const real *empty, real *alpha,
+                                              real *out);
+
+/* The two sides of each op. Not for other callers. */
+__typeof__(syn_attention_forward) syn_attention_forward_cpu, syn_attention_forward_cuda;
+__typeof__(syn_attention_backward) syn_attention_backward_cpu, syn_attention_backward_cuda;
+__typeof__(syn_attention_live) syn_attention_live_cpu, syn_attention_live_cuda;
 
 #ifdef __cplusplus
 }

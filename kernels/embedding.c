@@ -38,9 +38,15 @@ syn_status syn_embedding_bag_forward(syn_ctx *ctx, int64_t n, int64_t D, const i
                                      const int32_t *id, const real *weight, const real *table,
                                      real *y, real *norm)
 {
-    SYN_CPU_ONLY(ctx, "syn_embedding_bag_forward");
     SYN_REQUIRE(n >= 0 && D >= 1, "syn_embedding_bag_forward: %lld bags of width %lld",
                 (long long)n, (long long)D);
+    return SYN_DISPATCH(ctx, syn_embedding_bag_forward, n, D, offset, id, weight, table, y, norm);
+}
+
+syn_status syn_embedding_bag_forward_cpu(syn_ctx *ctx, int64_t n, int64_t D, const int32_t *offset,
+                                         const int32_t *id, const real *weight, const real *table,
+                                         real *y, real *norm)
+{
 #pragma omp parallel for num_threads(ctx->threads) schedule(dynamic, BAG_GRAIN) if (n > BAG_GRAIN)
     for (int64_t b = 0; b < n; b++) {
         int32_t k = offset[b];
@@ -66,9 +72,14 @@ static syn_status plan_check(int64_t n, const int32_t *offset, const int32_t *id
 syn_status syn_embedding_bag_plan(syn_ctx *ctx, int64_t n, const int32_t *offset, const int32_t *id,
                                   int64_t V, int32_t *order, int32_t *owner)
 {
-    SYN_CPU_ONLY(ctx, "syn_embedding_bag_plan");
     SYN_REQUIRE(n >= 0 && V >= 1, "syn_embedding_bag_plan: %lld bags, a table of %lld rows",
                 (long long)n, (long long)V);
+    return SYN_DISPATCH(ctx, syn_embedding_bag_plan, n, offset, id, V, order, owner);
+}
+
+syn_status syn_embedding_bag_plan_cpu(syn_ctx *ctx, int64_t n, const int32_t *offset,
+                                      const int32_t *id, int64_t V, int32_t *order, int32_t *owner)
+{
     SYN_RETURN_IF(plan_check(n, offset, id, V));
     syn_scratch_mark mark = syn_scratch_push(ctx);
     int32_t *place = SYN_SCRATCH(ctx, int32_t, V + 1);
@@ -102,9 +113,18 @@ syn_status syn_embedding_bag_backward(syn_ctx *ctx, int64_t n, int64_t D, const 
                                       const real *norm, const real *dy, int64_t V, real *dtable,
                                       const int32_t *order, const int32_t *owner)
 {
-    SYN_CPU_ONLY(ctx, "syn_embedding_bag_backward");
     SYN_REQUIRE(n >= 0 && D >= 1 && V >= 1, "syn_embedding_bag_backward: %lld bags of width %lld",
                 (long long)n, (long long)D);
+    return SYN_DISPATCH(ctx, syn_embedding_bag_backward, n, D, offset, id, weight, y, norm, dy, V,
+                        dtable, order, owner);
+}
+
+syn_status syn_embedding_bag_backward_cpu(syn_ctx *ctx, int64_t n, int64_t D, const int32_t *offset,
+                                          const int32_t *id, const real *weight, const real *y,
+                                          const real *norm, const real *dy, int64_t V, real *dtable,
+                                          const int32_t *order, const int32_t *owner)
+{
+    (void)V;
     syn_scratch_mark mark = syn_scratch_push(ctx);
     real *ds = SYN_SCRATCH(ctx, real, n * D);
     if (!ds) return SYN_ERR_MEMORY;

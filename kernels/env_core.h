@@ -16,6 +16,7 @@
 #ifndef SYN_KERNELS_ENV_CORE_H
 #define SYN_KERNELS_ENV_CORE_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -171,26 +172,31 @@ SYN_HD int syn_env_piece(const syn_env *e, int kind, int from, int to, const flo
     return rows ? syn_best_row(rows, rank + judge * SYN_ROWS_MAX) : -1;
 }
 
-/* mask (SYN_ACTIONS_MAX): 1 where legal. ANSWER and ABSTAIN always are. */
-SYN_HD void syn_env_legal(const syn_env *e, uint8_t *mask)
+/* The part of a mask that follows from what agent i holds: its SENDs, the REQUESTs to it, its
+ * BROADCAST and ALONE. */
+SYN_HD void syn_env_legal_of(const syn_env *e, int i, uint8_t *mask)
 {
     const int n = SYN_AGENTS_MAX, pairs = n * (n - 1);
     uint8_t *send = mask, *request = mask + pairs, *broadcast = mask + 2 * pairs,
             *alone = broadcast + n;
-    memset(mask, 0, SYN_ACTIONS_MAX);
-    for (int i = 0; i < e->agents; i++) {
-        uint32_t any = 0;
-        for (int j = 0; j < e->agents; j++) {
-            if (i == j) continue;
-            const uint32_t unsent = syn_env_unsent(e, i, j);
-            any |= unsent;
-            send[i * (n - 1) + j - (j > i)] = unsent != 0;
-            request[j * (n - 1) + i - (i > j)] = (unsent & ~e->memory[j]) != 0;
-        }
-        broadcast[i] = any != 0;
-        alone[i] = (e->own[i] & ~e->memory[i]) != 0;
+    uint32_t any = 0;
+    for (int j = 0; j < e->agents; j++) {
+        if (i == j) continue;
+        const uint32_t unsent = syn_env_unsent(e, i, j);
+        any |= unsent;
+        send[i * (n - 1) + j - (j > i)] = unsent != 0;
+        request[j * (n - 1) + i - (i > j)] = (unsent & ~e->memory[j]) != 0;
     }
-    alone[n] = alone[n + 1] = 1; /* ANSWER, ABSTAIN */
+    broadcast[i] = any != 0;
+    alone[i] = (e->own[i] & ~e->memory[i]) != 0;
+}
+
+/* mask (SYN_ACTIONS_MAX): 1 where legal. ANSWER and ABSTAIN, the last two, always are. */
+SYN_HD void syn_env_legal(const syn_env *e, uint8_t *mask)
+{
+    memset(mask, 0, SYN_ACTIONS_MAX);
+    for (int i = 0; i < e->agents; i++) syn_env_legal_of(e, i, mask);
+    mask[SYN_ACTIONS_MAX - 2] = mask[SYN_ACTIONS_MAX - 1] = 1;
 }
 
 /* ---- Reset ---- */
@@ -325,15 +331,17 @@ SYN_HD float syn_env_move(syn_env *e, const syn_env_config *cfg, const syn_actio
     }
     e->messages += messages;
     e->deliveries += deliveries;
-    return cfg->message_cost * (float)messages + cfg->delivery_cost * (float)deliveries;
+    return fmaf(cfg->message_cost, (float)messages, cfg->delivery_cost * (float)deliveries);
 }
 
 /* One turn with the action of flat index `index`, which must be legal (an illegal one counts as a
- * lost turn). Returns the shaped reward; sets done, success and changed. */
+ * lost turn). Returns the shaped reward; sets done, success and changed. Which products are added
+ * without a rounding between is written out (fmaf), so that every compiler's rewards have the same
+ * bits. */
 SYN_HD float syn_env_step(syn_env *e, const syn_env_config *cfg, int index, const float *rank)
 {
     syn_action a = syn_action_of(index);
-    float before = cfg->potential * syn_env_progress(e);
+    const float before = syn_env_progress(e);
     e->changed = 0;
     e->turn++;
     if (a.kind <= SYN_ALONE) {
@@ -354,8 +362,8 @@ SYN_HD float syn_env_step(syn_env *e, const syn_env_config *cfg, int index, cons
     e->done = ended;
     e->last = a;
     e->episode_return += r;
-    float after = ended ? 0.0f : cfg->potential * syn_env_progress(e);
-    return cfg->gamma > 0 ? r + cfg->gamma * after - before : r;
+    const float after = ended ? 0.0f : cfg->potential * syn_env_progress(e);
+    return cfg->gamma > 0 ? fmaf(-cfg->potential, before, fmaf(cfg->gamma, after, r)) : r;
 }
 
 #endif

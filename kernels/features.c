@@ -95,15 +95,14 @@ static void piece_features(const view *v, int p, const real *quest, const real *
     f[22] = v->mine >= v->best_cosine ? 1 : 0;
     f[23] = v->mine - v->mean_cosine;
     f[24] = v->mine - v->best_cosine;
-    f[25] = (real)log(1.0 + v->count) / 3;
+    f[25] = syn_seen_feature(v->count);
 }
 
-syn_status syn_view_features_by(syn_ctx *ctx, int64_t n, const int32_t *task,
-                                const uint32_t *view_mask, const uint32_t *rows, const real *quest,
-                                const real *pair, const real *worth, real *out)
+syn_status syn_view_features_by_cpu(syn_ctx *ctx, int64_t n, const int32_t *task,
+                                    const uint32_t *view_mask, const uint32_t *rows,
+                                    const real *quest, const real *pair, const real *worth,
+                                    real *out)
 {
-    SYN_REQUIRE(n >= 0 && task && view_mask && rows && quest && pair && out,
-                "view features: a buffer is missing");
 #pragma omp parallel for schedule(static) num_threads(ctx->threads) if (n > 16)
     for (int64_t i = 0; i < n; i++) {
         const real *q = quest + (int64_t)task[i] * SYN_TASK_QUEST;
@@ -116,6 +115,16 @@ syn_status syn_view_features_by(syn_ctx *ctx, int64_t n, const int32_t *task,
         }
     }
     return SYN_OK;
+}
+
+syn_status syn_view_features_by(syn_ctx *ctx, int64_t n, const int32_t *task,
+                                const uint32_t *view_mask, const uint32_t *rows, const real *quest,
+                                const real *pair, const real *worth, real *out)
+{
+    SYN_REQUIRE(n >= 0 && task && view_mask && rows && quest && pair && out,
+                "view features: a buffer is missing");
+    return SYN_DISPATCH(ctx, syn_view_features_by, n, task, view_mask, rows, quest, pair, worth,
+                        out);
 }
 
 syn_status syn_view_features(syn_ctx *ctx, int64_t n, const int32_t *task,

@@ -6,6 +6,7 @@
 #ifndef SYN_KERNELS_FEATURES_H
 #define SYN_KERNELS_FEATURES_H
 
+#include <math.h>
 #include <stdint.h>
 
 #include "kernels/base/ctx.h"
@@ -48,20 +49,48 @@ enum {
     SYN_TASK_PAIR = SYN_PAIR_CHANNELS * SYN_ROWS_MAX * SYN_ROWS_MAX
 };
 
+/* How many other pieces are seen, as a feature. */
+static inline real syn_seen_feature(int count)
+{
+    return (real)log(1.0 + count) / 3;
+}
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* For each i of n: the features of every piece of rows[i] against the view view[i] (the piece
  * itself does not count as seen). task (n): index into quest (tasks, SYN_TASK_QUEST) and pair
- * (tasks, SYN_TASK_PAIR); out (n, SYN_ROWS_MAX, SYN_DV): overwritten in the rows asked for, the
- * others are left as they were. Deterministic, any number of threads; no alias. */
+ * (tasks, SYN_TASK_PAIR), whose values are >= 0; out (n, SYN_ROWS_MAX, SYN_DV): overwritten in the
+ * rows asked for, the others are left as they were. All arrays are on the context's device, none
+ * overlap. Asynchronous on ctx->stream on CUDA, without scratch. Deterministic, any number of
+ * threads. Errors: SYN_ERR_INVALID (a buffer is missing), SYN_ERR_DEVICE. */
 SYN_WARN_UNUSED syn_status syn_view_features(syn_ctx *ctx, int64_t n, const int32_t *task,
                                              const uint32_t *view, const uint32_t *rows,
                                              const real *quest, const real *pair, real *out);
 
 /* The same with another worth of each piece in the place of its cosine with the question: worth
- * (n, SYN_ROWS_MAX). Where it is the relevance judged from the plain features, pieces are linked to
- * those believed relevant: a second look. */
+ * (n, SYN_ROWS_MAX), >= 0, or NULL. Where it is the relevance judged from the plain features,
+ * pieces are linked to those believed relevant: a second look. */
 SYN_WARN_UNUSED syn_status syn_view_features_by(syn_ctx *ctx, int64_t n, const int32_t *task,
                                                 const uint32_t *view, const uint32_t *rows,
                                                 const real *quest, const real *pair,
                                                 const real *worth, real *out);
 
+/* The same on CUDA for a number of views that is known on the device alone, *live <= capacity.
+ * slot (capacity), NULL: 0, 1, ...: features and worth of view i stand in place slot[i] of out and
+ * worth, (any, SYN_ROWS_MAX, SYN_DV) and (any, SYN_ROWS_MAX). */
+SYN_WARN_UNUSED syn_status syn_view_features_live_cuda(syn_ctx *ctx, int64_t capacity,
+                                                       const int32_t *live, const int32_t *task,
+                                                       const uint32_t *view, const uint32_t *rows,
+                                                       const int32_t *slot, const real *quest,
+                                                       const real *pair, const real *worth,
+                                                       real *out);
+
+/* The two sides. Not for other callers. */
+__typeof__(syn_view_features_by) syn_view_features_by_cpu, syn_view_features_by_cuda;
+
+#ifdef __cplusplus
+}
+#endif
 #endif

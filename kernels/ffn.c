@@ -12,14 +12,6 @@ enum {
     GATHER_COLUMNS = 64 /* columns that one thread sums over all rows */
 };
 
-/* Where a mask comes from: block `layer << 56 | element / 4` of stream `counter << 8 | DROPOUT`. */
-typedef struct dropout_source {
-    uint64_t seed, counter;
-    int layer;
-    uint32_t threshold; /* of the 24 bits of a draw: below it the element is dropped */
-    real scale;
-} dropout_source;
-
 /* 32-bit words in 64-bit lanes, so that a product keeps its upper half. */
 typedef uint64_t lanes __attribute__((vector_size(8 * DROPOUT_LANES)));
 
@@ -49,7 +41,7 @@ static inline void philox_lanes(uint64_t seed, uint64_t stream, uint64_t block, 
     memcpy(word + DROPOUT_STEP / 2, &second, sizeof second);
 }
 
-static inline void dropout_step(const dropout_source *src, int64_t n, const uint32_t *word,
+static inline void dropout_step(const syn_dropout_source *src, int64_t n, const uint32_t *word,
                                 real *restrict x)
 {
     const uint32_t threshold = src->threshold;
@@ -58,7 +50,7 @@ static inline void dropout_step(const dropout_source *src, int64_t n, const uint
 }
 
 /* Elements [start, end) of x; start is a multiple of 4. */
-static void dropout_chunk(const dropout_source *src, int64_t start, int64_t end, real *x)
+static void dropout_chunk(const syn_dropout_source *src, int64_t start, int64_t end, real *x)
 {
     uint32_t word[DROPOUT_STEP];
     uint64_t stream = src->counter << 8 | SYN_STREAM_DROPOUT;
@@ -73,26 +65,30 @@ static void dropout_chunk(const dropout_source *src, int64_t start, int64_t end,
     dropout_step(src, end - at, word, x + at);
 }
 
-static void dropout_apply(syn_ctx *ctx, int64_t n, real p, uint64_t seed, uint64_t counter,
-                          int layer, real *x)
+syn_status syn_dropout_cpu(syn_ctx *ctx, int64_t n, const syn_dropout_source *src, real *x)
 {
-    if (p <= 0) return;
-    dropout_source src = {seed, counter, layer, (uint32_t)((double)p * 16777216 + 0.5),
-                          1 / (1 - p)};
     int64_t chunks = syn_chunk_count(n, SYN_CPU_CHUNK);
 #pragma omp parallel for num_threads(ctx->threads) schedule(static) if (chunks > 1)
     for (int64_t c = 0; c < chunks; c++)
-        dropout_chunk(&src, c * SYN_CPU_CHUNK, syn_chunk_end(c * SYN_CPU_CHUNK, n, SYN_CPU_CHUNK),
+        dropout_chunk(src, c * SYN_CPU_CHUNK, syn_chunk_end(c * SYN_CPU_CHUNK, n, SYN_CPU_CHUNK),
                       x);
+    return SYN_OK;
+}
+
+static syn_status dropout_apply(syn_ctx *ctx, int64_t n, real p, uint64_t seed, uint64_t counter,
+                                int layer, real *x)
+{
+    if (p <= 0 || n == 0) return SYN_OK;
+    const syn_dropout_source src = {seed, counter, layer, (uint32_t)((double)p * 16777216 + 0.5),
+                                    1 / (1 - p)};
+    return SYN_DISPATCH(ctx, syn_dropout, n, &src, x);
 }
 
 syn_status syn_dropout(syn_ctx *ctx, int64_t n, real p, uint64_t seed, uint64_t counter, real *x)
 {
-    SYN_CPU_ONLY(ctx, "syn_dropout");
     SYN_REQUIRE(n >= 0 && p >= 0 && p < 1, "syn_dropout: %lld elements with probability %g",
                 (long long)n, (double)p);
-    dropout_apply(ctx, n, p, seed, counter, 0, x);
-    return SYN_OK;
+    return dropout_apply(ctx, n, p, seed, counter, 0, x);
 }
 
 static syn_status ffn_check(const syn_ffn *ffn, int64_t n)
@@ -119,7 +115,6 @@ int64_t syn_ffn_cache_size(const syn_ffn *ffn, int64_t n)
 syn_status syn_ffn_forward(syn_ctx *ctx, const syn_ffn *ffn, int64_t n, const real *x, int64_t ldx,
                            bool train, uint64_t seed, uint64_t counter, real *cache, real *y)
 {
-    SYN_CPU_ONLY(ctx, "syn_ffn_forward");
     SYN_RETURN_IF(ffn_check(ffn, n));
     const real *in = x;
     int64_t ldin = ldx;
@@ -130,7 +125,8 @@ syn_status syn_ffn_forward(syn_ctx *ctx, const syn_ffn *ffn, int64_t n, const re
         SYN_RETURN_IF(syn_linear_forward(ctx, n, ffn->dim[l], width, in, ldin, ffn->w[l], ffn->b[l],
                                          last ? SYN_ACT_NONE : SYN_ACT_RELU, out, width));
         if (last) break;
-        if (train) dropout_apply(ctx, n * width, ffn->dropout, seed, counter, l + 1, out);
+        if (train)
+            SYN_RETURN_IF(dropout_apply(ctx, n * width, ffn->dropout, seed, counter, l + 1, out));
         in = out;
         ldin = width;
         cache += n * width;
@@ -144,7 +140,6 @@ syn_status syn_ffn_backward(syn_ctx *ctx, const syn_ffn *ffn, int64_t n, const r
                             bool train, uint64_t seed, uint64_t counter, const real *cache,
                             const real *dy, real *dx, int64_t lddx)
 {
-    SYN_CPU_ONLY(ctx, "syn_ffn_backward");
     SYN_RETURN_IF(ffn_check(ffn, n));
     int64_t widest = 0, outputs = n * ffn->dim[ffn->layers];
     for (int l = 1; l < ffn->layers; l++) widest = ffn->dim[l] > widest ? ffn->dim[l] : widest;
@@ -153,7 +148,7 @@ syn_status syn_ffn_backward(syn_ctx *ctx, const syn_ffn *ffn, int64_t n, const r
     real *grad = SYN_SCRATCH(ctx, real, outputs);
     real *buffer = SYN_SCRATCH(ctx, real, 2 * n * widest);
     if (!grad || !buffer) goto done;
-    memcpy(grad, dy, sizeof *grad * (size_t)outputs);
+    SYN_TRY(syn_copy(ctx, grad, dy, sizeof *grad * (size_t)outputs));
 
     const real *out = NULL, *end = cache + syn_ffn_cache_size(ffn, n);
     for (int l = ffn->layers - 1; l >= 0; l--) {
@@ -161,7 +156,8 @@ syn_status syn_ffn_backward(syn_ctx *ctx, const syn_ffn *ffn, int64_t n, const r
         int64_t din = ffn->dim[l], dout = ffn->dim[l + 1];
         const real *in = l > 0 ? end - n * din : x;
         real *din_grad = l > 0 ? buffer + (l % 2) * n * widest : dx;
-        if (!last && train) dropout_apply(ctx, n * dout, ffn->dropout, seed, counter, l + 1, grad);
+        if (!last && train)
+            SYN_TRY(dropout_apply(ctx, n * dout, ffn->dropout, seed, counter, l + 1, grad));
         SYN_TRY(syn_linear_backward(ctx, n, din, dout, in, l > 0 ? din : ldx, ffn->w[l], out, dout,
                                     last ? SYN_ACT_NONE : SYN_ACT_RELU, grad, dout, din_grad,
                                     l > 0 ? din : lddx, ffn->dw[l], ffn->db[l]));
@@ -169,6 +165,51 @@ syn_status syn_ffn_backward(syn_ctx *ctx, const syn_ffn *ffn, int64_t n, const r
         out = end = in;
     }
     st = SYN_OK;
+done:
+    syn_scratch_pop(ctx, mark);
+    return st;
+}
+
+syn_status syn_ffn_score(syn_ctx *ctx, const syn_ffn *ffn, int64_t capacity, const int32_t *live,
+                         const real *x, int64_t ldx, real *y)
+{
+    SYN_RETURN_IF(ffn_check(ffn, capacity));
+    SYN_REQUIRE(ldx >= ffn->dim[0], "feed-forward network: rows of %lld lie %lld apart",
+                (long long)ffn->dim[0], (long long)ldx);
+    return SYN_DISPATCH(ctx, syn_ffn_score, ffn, capacity, live, x, ldx, y);
+}
+
+syn_status syn_ffn_score_cpu(syn_ctx *ctx, const syn_ffn *ffn, int64_t capacity,
+                             const int32_t *live, const real *x, int64_t ldx, real *y)
+{
+    const int64_t n = syn_live_rows(capacity, live);
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    real *cache = SYN_SCRATCH(ctx, real, syn_ffn_cache_size(ffn, n));
+    syn_status st =
+        cache ? syn_ffn_forward(ctx, ffn, n, x, ldx, false, 0, 0, cache, y) : SYN_ERR_MEMORY;
+    syn_scratch_pop(ctx, mark);
+    return st;
+}
+
+syn_status syn_ffn_gather_score(syn_ctx *ctx, const syn_ffn *ffn, int64_t capacity,
+                                const int32_t *live, const real *a, const int32_t *ia,
+                                const real *b, const int32_t *ib, const real *bias, real *y)
+{
+    SYN_RETURN_IF(ffn_check(ffn, capacity));
+    return SYN_DISPATCH(ctx, syn_ffn_gather_score, ffn, capacity, live, a, ia, b, ib, bias, y);
+}
+
+syn_status syn_ffn_gather_score_cpu(syn_ctx *ctx, const syn_ffn *ffn, int64_t capacity,
+                                    const int32_t *live, const real *a, const int32_t *ia,
+                                    const real *b, const int32_t *ib, const real *bias, real *y)
+{
+    const int64_t n = syn_live_rows(capacity, live), D = ffn->dim[0];
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    syn_status st = SYN_ERR_MEMORY;
+    real *first = SYN_SCRATCH(ctx, real, n * D);
+    if (!first) goto done;
+    SYN_TRY(syn_gather_sum_forward(ctx, n, D, a, ia, b, ib, bias, SYN_ACT_RELU, first));
+    SYN_TRY(syn_ffn_score(ctx, ffn, n, NULL, first, D, y));
 done:
     syn_scratch_pop(ctx, mark);
     return st;
@@ -190,9 +231,15 @@ syn_status syn_gather_sum_forward(syn_ctx *ctx, int64_t rows, int64_t D, const r
                                   const int32_t *ia, const real *b, const int32_t *ib,
                                   const real *bias, syn_activation act, real *y)
 {
-    SYN_CPU_ONLY(ctx, "syn_gather_sum_forward");
     SYN_REQUIRE(rows >= 0 && D >= 1, "syn_gather_sum_forward: %lld rows of %lld", (long long)rows,
                 (long long)D);
+    return SYN_DISPATCH(ctx, syn_gather_sum_forward, rows, D, a, ia, b, ib, bias, act, y);
+}
+
+syn_status syn_gather_sum_forward_cpu(syn_ctx *ctx, int64_t rows, int64_t D, const real *a,
+                                      const int32_t *ia, const real *b, const int32_t *ib,
+                                      const real *bias, syn_activation act, real *y)
+{
 #pragma omp parallel for num_threads(ctx->threads) schedule(static) if (rows * D > SYN_CPU_CHUNK)
     for (int64_t r = 0; r < rows; r++)
         gather_row(D, a + ia[r] * D, b + ib[r] * D, bias, act, y + r * D);
@@ -226,9 +273,19 @@ syn_status syn_gather_sum_backward(syn_ctx *ctx, int64_t rows, int64_t D, const 
                                    const int32_t *ib, const real *y, syn_activation act, real *dy,
                                    int64_t na, real *da, int64_t nb, real *db, real *dbias)
 {
-    SYN_CPU_ONLY(ctx, "syn_gather_sum_backward");
     SYN_REQUIRE(rows >= 0 && D >= 1 && na >= 0 && nb >= 0,
                 "syn_gather_sum_backward: %lld rows of %lld", (long long)rows, (long long)D);
+    return SYN_DISPATCH(ctx, syn_gather_sum_backward, rows, D, ia, ib, y, act, dy, na, da, nb, db,
+                        dbias);
+}
+
+syn_status syn_gather_sum_backward_cpu(syn_ctx *ctx, int64_t rows, int64_t D, const int32_t *ia,
+                                       const int32_t *ib, const real *y, syn_activation act,
+                                       real *dy, int64_t na, real *da, int64_t nb, real *db,
+                                       real *dbias)
+{
+    (void)na;
+    (void)nb;
     if (act != SYN_ACT_NONE) {
 #pragma omp parallel for num_threads(ctx->threads) schedule(static) if (rows * D > SYN_CPU_CHUNK)
         for (int64_t r = 0; r < rows; r++) activation_backward(D, y + r * D, act, dy + r * D);

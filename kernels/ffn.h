@@ -2,7 +2,7 @@
  * alone; and the factored first layer of pairwise networks.
  *
  * All data pointers are on the context's device. Errors everywhere: SYN_ERR_INVALID (shape),
- * SYN_ERR_UNSUPPORTED on CUDA, SYN_ERR_MEMORY for scratch. Deterministic; the dropout mask is a
+ * SYN_ERR_MEMORY for scratch, SYN_ERR_DEVICE. Deterministic; the dropout mask is a
  * pure function of (seed, counter, layer, element) whatever the number of threads, and draws from
  * SYN_STREAM_DROPOUT: no two calls under one seed should share a counter. */
 #ifndef SYN_FFN_H
@@ -64,6 +64,43 @@ SYN_WARN_UNUSED syn_status syn_gather_sum_backward(syn_ctx *ctx, int64_t rows, i
                                                    const real *y, syn_activation act, real *dy,
                                                    int64_t na, real *da, int64_t nb, real *db,
                                                    real *dbias);
+
+/* ---- Scoring: inference for a number of rows that may be known on the device alone ----
+ * *live (int32, on the context's device) rows, at most `capacity`; NULL: all of them. Rows of y
+ * beyond *live are left alone, and nothing is read there. Networks of up to three layers whose
+ * widths are multiples of 16, at most SYN_FFN_SCORE_WIDTH_MAX, and whose last is at most
+ * SYN_FFN_SCORE_OUT_MAX wide (all that the engine has) are one kernel on CUDA; others take scratch
+ * for the cache of `capacity` rows, as the CPU does. On CUDA the bits of a row do not
+ * depend on the other rows, or on how many there are. */
+enum { SYN_FFN_SCORE_WIDTH_MAX = 256, SYN_FFN_SCORE_OUT_MAX = 8 };
+
+/* y (capacity, dim[layers]) of x (capacity, ldx): what syn_ffn_forward gives without training. */
+SYN_WARN_UNUSED syn_status syn_ffn_score(syn_ctx *ctx, const syn_ffn *ffn, int64_t capacity,
+                                         const int32_t *live, const real *x, int64_t ldx, real *y);
+
+/* The same of x[r] = max(0, a[ia[r]] + b[ib[r]] + bias): a (any, dim[0]), b (any, dim[0]), ia, ib
+ * (capacity), bias (dim[0]) or NULL. */
+SYN_WARN_UNUSED syn_status syn_ffn_gather_score(syn_ctx *ctx, const syn_ffn *ffn, int64_t capacity,
+                                                const int32_t *live, const real *a,
+                                                const int32_t *ia, const real *b, const int32_t *ib,
+                                                const real *bias, real *y);
+
+/* The two sides of each op. Not for other callers. */
+/* Where a mask comes from: block `layer << 56 | element / 4` of stream `counter << 8 | DROPOUT`. */
+typedef struct syn_dropout_source {
+    uint64_t seed, counter;
+    int layer;
+    uint32_t threshold; /* of the 24 bits of a draw: below it the element is dropped */
+    real scale;
+} syn_dropout_source;
+
+SYN_WARN_UNUSED syn_status syn_dropout_cpu(syn_ctx *ctx, int64_t n, const syn_dropout_source *src,
+                                           real *x);
+__typeof__(syn_dropout_cpu) syn_dropout_cuda;
+__typeof__(syn_gather_sum_forward) syn_gather_sum_forward_cpu, syn_gather_sum_forward_cuda;
+__typeof__(syn_gather_sum_backward) syn_gather_sum_backward_cpu, syn_gather_sum_backward_cuda;
+__typeof__(syn_ffn_score) syn_ffn_score_cpu, syn_ffn_score_cuda;
+__typeof__(syn_ffn_gather_score) syn_ffn_gather_score_cpu, syn_ffn_gather_score_cuda;
 
 #ifdef __cplusplus
 }

@@ -27,9 +27,14 @@ static void gae_columns(int64_t T, int64_t E, int64_t e0, int64_t e1, const real
 syn_status syn_gae(syn_ctx *ctx, int64_t T, int64_t E, const real *reward, const real *value,
                    const uint8_t *done, real gamma, real lambda, real *advantage, real *ret)
 {
-    SYN_CPU_ONLY(ctx, "syn_gae");
     SYN_REQUIRE(T >= 0 && E >= 0, "syn_gae: %lld steps of %lld environments", (long long)T,
                 (long long)E);
+    return SYN_DISPATCH(ctx, syn_gae, T, E, reward, value, done, gamma, lambda, advantage, ret);
+}
+
+syn_status syn_gae_cpu(syn_ctx *ctx, int64_t T, int64_t E, const real *reward, const real *value,
+                       const uint8_t *done, real gamma, real lambda, real *advantage, real *ret)
+{
     int64_t chunks = syn_chunk_count(E, GAE_COLUMNS);
 #pragma omp parallel for num_threads(ctx->threads) schedule(static) if (T * E > SYN_CPU_CHUNK)
     for (int64_t c = 0; c < chunks; c++) {
@@ -69,9 +74,13 @@ static double moment(syn_ctx *ctx, int64_t n, const real *x, double shift, int p
 
 syn_status syn_normalise(syn_ctx *ctx, int64_t n, real *x)
 {
-    SYN_CPU_ONLY(ctx, "syn_normalise");
     SYN_REQUIRE(n >= 0, "syn_normalise: n is %lld", (long long)n);
     if (n == 0) return SYN_OK;
+    return SYN_DISPATCH(ctx, syn_normalise, n, x);
+}
+
+syn_status syn_normalise_cpu(syn_ctx *ctx, int64_t n, real *x)
+{
     syn_scratch_mark mark = syn_scratch_push(ctx);
     double *part = SYN_SCRATCH(ctx, double, syn_chunk_count(n, SYN_CPU_CHUNK));
     if (!part) return SYN_ERR_MEMORY;

@@ -1,5 +1,5 @@
 /* Advantages of a roll-out. All pointers are on the context's device; bit-equal for any number of
- * threads. Errors: SYN_ERR_INVALID (shape), SYN_ERR_MEMORY, SYN_ERR_UNSUPPORTED on CUDA. */
+ * threads. Errors: SYN_ERR_INVALID (shape), SYN_ERR_MEMORY, SYN_ERR_DEVICE. */
 #ifndef SYN_GAE_H
 #define SYN_GAE_H
 
@@ -22,6 +22,10 @@ SYN_WARN_UNUSED syn_status syn_gae(syn_ctx *ctx, int64_t T, int64_t E, const rea
 /* x (n): inout, brought to mean 0 and standard deviation 1 (of the population, plus 1e-8). Equal
  * elements all become 0. Sums in double and in a fixed order. */
 SYN_WARN_UNUSED syn_status syn_normalise(syn_ctx *ctx, int64_t n, real *x);
+
+/* The two sides of each op. Not for other callers. */
+__typeof__(syn_gae) syn_gae_cpu, syn_gae_cuda;
+__typeof__(syn_normalise) syn_normalise_cpu, syn_normalise_cuda;
 
 #ifdef __cplusplus
 }

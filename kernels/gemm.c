@@ -184,10 +184,16 @@ syn_status syn_gemm(syn_ctx *ctx, bool ta, bool tb, int64_t m, int64_t n, int64_
                     int64_t ldc)
 {
     product g = {ta, tb, m, n, k, alpha, beta, a, b, c, lda, ldb, ldc, ctx->threads};
-    if (ctx->device != SYN_DEVICE_CPU)
-        return syn_fail(SYN_ERR_UNSUPPORTED, "the matrix product runs on the CPU only");
     SYN_RETURN_IF(check(&g));
     if (m == 0 || n == 0) return SYN_OK;
+    return SYN_DISPATCH(ctx, syn_gemm, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+syn_status syn_gemm_cpu(syn_ctx *ctx, bool ta, bool tb, int64_t m, int64_t n, int64_t k, real alpha,
+                        const real *a, int64_t lda, const real *b, int64_t ldb, real beta, real *c,
+                        int64_t ldc)
+{
+    product g = {ta, tb, m, n, k, alpha, beta, a, b, c, lda, ldb, ldc, ctx->threads};
     if (k == 0 || alpha == 0) {
         scale(&g);
         return SYN_OK;

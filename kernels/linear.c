@@ -2,8 +2,10 @@
 
 #include <math.h>
 
+#include "kernels/base/cpu.h"
 #include "kernels/base/vecmath.h"
 #include "kernels/gemm.h"
+#include "kernels/reduce.h"
 
 /* Elementwise loops below this many elements stay on one thread. */
 enum { LINEAR_THREAD_WORK_MIN = 1 << 15 };
@@ -29,26 +31,9 @@ static void derive_row(int64_t dout, const real *restrict y, syn_activation act,
     }
 }
 
-/* db += the column sums of dy. Threads share the columns, so the order of a sum is fixed. */
-static void sum_columns(const syn_ctx *ctx, int64_t n, int64_t dout, const real *dy, int64_t lddy,
-                        real *db)
+static syn_status check(int64_t n, int64_t din, int64_t dout, const real *x, int64_t ldx,
+                        const real *w)
 {
-#pragma omp parallel for schedule(static)                                                          \
-    num_threads(ctx->threads) if (n * dout >= LINEAR_THREAD_WORK_MIN)
-    for (int64_t j0 = 0; j0 < dout; j0 += 64) {
-        int64_t cols = dout - j0 < 64 ? dout - j0 : 64;
-        real sum[64] = {0};
-        for (int64_t i = 0; i < n; i++)
-            for (int64_t j = 0; j < cols; j++) sum[j] += dy[i * lddy + j0 + j];
-        for (int64_t j = 0; j < cols; j++) db[j0 + j] += sum[j];
-    }
-}
-
-static syn_status check(const syn_ctx *ctx, int64_t n, int64_t din, int64_t dout, const real *x,
-                        int64_t ldx, const real *w)
-{
-    if (ctx->device != SYN_DEVICE_CPU)
-        return syn_fail(SYN_ERR_UNSUPPORTED, "the linear layer runs on the CPU only");
     SYN_REQUIRE(n >= 0 && din > 0 && dout > 0, "a linear layer of %lld rows, %lld to %lld",
                 (long long)n, (long long)din, (long long)dout);
     SYN_REQUIRE(w && (x || n == 0) && ldx >= din, "a linear layer without input or weights");
@@ -59,8 +44,15 @@ syn_status syn_linear_forward(syn_ctx *ctx, int64_t n, int64_t din, int64_t dout
                               int64_t ldx, const real *w, const real *b, syn_activation act,
                               real *y, int64_t ldy)
 {
-    SYN_RETURN_IF(check(ctx, n, din, dout, x, ldx, w));
+    SYN_RETURN_IF(check(n, din, dout, x, ldx, w));
     SYN_REQUIRE((y || n == 0) && ldy >= dout, "a linear layer without output");
+    return SYN_DISPATCH(ctx, syn_linear_forward, n, din, dout, x, ldx, w, b, act, y, ldy);
+}
+
+syn_status syn_linear_forward_cpu(syn_ctx *ctx, int64_t n, int64_t din, int64_t dout, const real *x,
+                                  int64_t ldx, const real *w, const real *b, syn_activation act,
+                                  real *y, int64_t ldy)
+{
     SYN_RETURN_IF(syn_gemm(ctx, false, true, n, dout, din, 1, x, ldx, w, din, 0, y, ldy));
     if (!b && act == SYN_ACT_NONE) return SYN_OK;
 #pragma omp parallel for schedule(static)                                                          \
@@ -69,25 +61,47 @@ syn_status syn_linear_forward(syn_ctx *ctx, int64_t n, int64_t din, int64_t dout
     return SYN_OK;
 }
 
+syn_status syn_linear_live(syn_ctx *ctx, int64_t capacity, const int32_t *live, int64_t din,
+                           int64_t dout, const real *x, int64_t ldx, const real *w, const real *b,
+                           syn_activation act, real *y, int64_t ldy)
+{
+    SYN_RETURN_IF(check(capacity, din, dout, x, ldx, w));
+    SYN_REQUIRE((y || capacity == 0) && ldy >= dout, "a linear layer without output");
+    return SYN_DISPATCH(ctx, syn_linear_live, capacity, live, din, dout, x, ldx, w, b, act, y, ldy);
+}
+
+syn_status syn_linear_live_cpu(syn_ctx *ctx, int64_t capacity, const int32_t *live, int64_t din,
+                               int64_t dout, const real *x, int64_t ldx, const real *w,
+                               const real *b, syn_activation act, real *y, int64_t ldy)
+{
+    return syn_linear_forward_cpu(ctx, syn_live_rows(capacity, live), din, dout, x, ldx, w, b, act,
+                                  y, ldy);
+}
+
 syn_status syn_linear_backward(syn_ctx *ctx, int64_t n, int64_t din, int64_t dout, const real *x,
                                int64_t ldx, const real *w, const real *y, int64_t ldy,
                                syn_activation act, real *dy, int64_t lddy, real *dx, int64_t lddx,
                                real *dw, real *db)
 {
-    SYN_RETURN_IF(check(ctx, n, din, dout, x, ldx, w));
+    SYN_RETURN_IF(check(n, din, dout, x, ldx, w));
     SYN_REQUIRE((dy || n == 0) && lddy >= dout && (!dx || lddx >= din),
                 "a linear layer without the gradient of its output");
     SYN_REQUIRE(act == SYN_ACT_NONE || n == 0 || (y && ldy >= dout),
                 "a linear layer without its output");
-    if (act != SYN_ACT_NONE) {
-#pragma omp parallel for schedule(static)                                                          \
-    num_threads(ctx->threads) if (n * dout >= LINEAR_THREAD_WORK_MIN)
-        for (int64_t i = 0; i < n; i++) derive_row(dout, y + i * ldy, act, dy + i * lddy);
-    }
+    if (act != SYN_ACT_NONE)
+        SYN_RETURN_IF(SYN_DISPATCH(ctx, syn_linear_derive, n, dout, y, ldy, act, dy, lddy));
     if (dx)
         SYN_RETURN_IF(syn_gemm(ctx, false, false, n, din, dout, 1, dy, lddy, w, din, 0, dx, lddx));
     if (dw)
         SYN_RETURN_IF(syn_gemm(ctx, true, false, dout, din, n, 1, dy, lddy, x, ldx, 1, dw, din));
-    if (db) sum_columns(ctx, n, dout, dy, lddy, db);
+    return db ? syn_column_sum(ctx, n, dout, dy, lddy, db) : SYN_OK;
+}
+
+syn_status syn_linear_derive_cpu(syn_ctx *ctx, int64_t n, int64_t dout, const real *y, int64_t ldy,
+                                 syn_activation act, real *dy, int64_t lddy)
+{
+#pragma omp parallel for schedule(static)                                                          \
+    num_threads(ctx->threads) if (n * dout >= LINEAR_THREAD_WORK_MIN)
+    for (int64_t i = 0; i < n; i++) derive_row(dout, y + i * ldy, act, dy + i * lddy);
     return SYN_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "kernels/base/cpu.h"
 #include "kernels/base/softmax.h"
+#include "kernels/base/vecmath.h"
 #include "kernels/gemm.h"
 
 enum { BCE_CHUNK = 1024, PPO_ROWS = 64 };
@@ -29,9 +30,16 @@ syn_status syn_bce_forward_backward(syn_ctx *ctx, int64_t n, const real *logit, 
                                     const real *target, const real *weight, real scale,
                                     real *dlogit, real *loss)
 {
-    SYN_CPU_ONLY(ctx, "syn_bce_forward_backward");
     SYN_REQUIRE(n >= 0 && ld >= 1, "syn_bce_forward_backward: %lld elements, stride %lld",
                 (long long)n, (long long)ld);
+    return SYN_DISPATCH(ctx, syn_bce_forward_backward, n, logit, ld, target, weight, scale, dlogit,
+                        loss);
+}
+
+syn_status syn_bce_forward_backward_cpu(syn_ctx *ctx, int64_t n, const real *logit, int64_t ld,
+                                        const real *target, const real *weight, real scale,
+                                        real *dlogit, real *loss)
+{
     syn_scratch_mark mark = syn_scratch_push(ctx);
     int64_t chunks = syn_chunk_count(n, BCE_CHUNK);
     double *part = SYN_SCRATCH(ctx, double, chunks);
@@ -74,12 +82,19 @@ syn_status syn_infonce_forward_backward(syn_ctx *ctx, int64_t n, int64_t D, cons
                                         const real *v, real temperature, real *du, real *dv,
                                         real *loss, real *accuracy)
 {
-    SYN_CPU_ONLY(ctx, "syn_infonce_forward_backward");
     SYN_REQUIRE(n >= 0 && D >= 1, "syn_infonce_forward_backward: %lld rows of %lld", (long long)n,
                 (long long)D);
     SYN_REQUIRE(temperature > 0, "syn_infonce_forward_backward: temperature is %g",
                 (double)temperature);
     if (n == 0) return SYN_OK;
+    return SYN_DISPATCH(ctx, syn_infonce_forward_backward, n, D, u, v, temperature, du, dv, loss,
+                        accuracy);
+}
+
+syn_status syn_infonce_forward_backward_cpu(syn_ctx *ctx, int64_t n, int64_t D, const real *u,
+                                            const real *v, real temperature, real *du, real *dv,
+                                            real *loss, real *accuracy)
+{
     syn_status st = SYN_ERR_MEMORY;
     syn_scratch_mark mark = syn_scratch_push(ctx);
     real *score = SYN_SCRATCH(ctx, real, n * n);
@@ -191,9 +206,18 @@ syn_status syn_ppo_loss(syn_ctx *ctx, int64_t n, int64_t A, const real *logit, c
                         const uint8_t *valid, const syn_ppo_coef *coef, real scale, real *dlogit,
                         real *dvalue, real *stats)
 {
-    SYN_CPU_ONLY(ctx, "syn_ppo_loss");
     SYN_REQUIRE(n >= 0 && A >= 1, "syn_ppo_loss: %lld rows of %lld actions", (long long)n,
                 (long long)A);
+    return SYN_DISPATCH(ctx, syn_ppo_loss, n, A, logit, mask, action, logp_old, advantage, value,
+                        value_old, ret, valid, coef, scale, dlogit, dvalue, stats);
+}
+
+syn_status syn_ppo_loss_cpu(syn_ctx *ctx, int64_t n, int64_t A, const real *logit,
+                            const uint8_t *mask, const int32_t *action, const real *logp_old,
+                            const real *advantage, const real *value, const real *value_old,
+                            const real *ret, const uint8_t *valid, const syn_ppo_coef *coef,
+                            real scale, real *dlogit, real *dvalue, real *stats)
+{
     SYN_REQUIRE(value_old || coef->value_clip == 0,
                 "syn_ppo_loss: value_clip needs the old values");
     ppo_rows in = {A,    logit, logp_old, advantage, value, value_old, ret,

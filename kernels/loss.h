@@ -2,7 +2,7 @@
  *
  * All pointers are on the context's device and do not overlap, unless said otherwise. Sums are
  * accumulated (+=) into what the caller has zeroed, gradients are overwritten. Errors:
- * SYN_ERR_INVALID (shape), SYN_ERR_MEMORY for scratch, SYN_ERR_UNSUPPORTED on CUDA. Sums run in a
+ * SYN_ERR_INVALID (shape), SYN_ERR_MEMORY for scratch, SYN_ERR_DEVICE. Sums run in a
  * fixed order: bit-equal for any number of threads. */
 #ifndef SYN_LOSS_H
 #define SYN_LOSS_H
@@ -60,16 +60,23 @@ enum {
  *            (value_old + clamp(v - value_old, -c, c) - ret)^2 / 2
  *   loss   = scale * sum over rows (policy + coef.value * value - coef.entropy * entropy)
  * logit, mask (n,A), action, logp_old, advantage, value, value_old, ret (n): in; value_old may be
- * NULL where value_clip is 0. valid (n) or NULL: rows with 0 count nothing and get zero gradients.
- * coef (1), on the device. dlogit (n,A), 0 where illegal, and dvalue (n): overwritten. stats
- * (SYN_PPO_STATS): accumulated. A row whose action is -1, or not legal, has its value part alone.
- * ln r is kept within [-20, 20]. Scratch: SYN_PPO_STATS doubles for every 64 rows. */
+ * NULL where value_clip is 0 (on CUDA: then the value loss is not clipped). valid (n) or NULL: rows
+ * with 0 count nothing and get zero gradients. coef (1), on the device. dlogit (n,A), 0 where
+ * illegal, and dvalue (n): overwritten. stats (SYN_PPO_STATS): accumulated. A row whose action is
+ * -1, or not legal, has its value part alone. ln r is kept within [-20, 20]. Scratch: SYN_PPO_STATS
+ * doubles for every 64 rows. */
 SYN_WARN_UNUSED syn_status syn_ppo_loss(syn_ctx *ctx, int64_t n, int64_t A, const real *logit,
                                         const uint8_t *mask, const int32_t *action,
                                         const real *logp_old, const real *advantage,
                                         const real *value, const real *value_old, const real *ret,
                                         const uint8_t *valid, const syn_ppo_coef *coef, real scale,
                                         real *dlogit, real *dvalue, real *stats);
+
+/* The two sides of each op. Not for other callers. */
+__typeof__(syn_bce_forward_backward) syn_bce_forward_backward_cpu, syn_bce_forward_backward_cuda;
+__typeof__(syn_infonce_forward_backward) syn_infonce_forward_backward_cpu,
+    syn_infonce_forward_backward_cuda;
+__typeof__(syn_ppo_loss) syn_ppo_loss_cpu, syn_ppo_loss_cuda;
 
 #ifdef __cplusplus
 }

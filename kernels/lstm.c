@@ -33,19 +33,23 @@ static syn_status check(const syn_ctx *ctx, const syn_lstm_call *a)
     return SYN_OK;
 }
 
-static syn_status forward(syn_ctx *ctx, const syn_lstm_call *a)
+static syn_status forward(syn_ctx *ctx, const syn_lstm_call *a, int directions)
 {
-    SYN_RETURN_IF(check(ctx, a));
-    SYN_REQUIRE(a->b, "LSTM: no bias");
-    return SYN_DISPATCH(ctx, syn_lstm_forward, a);
+    for (int d = 0; d < directions; d++) {
+        SYN_RETURN_IF(check(ctx, &a[d]));
+        SYN_REQUIRE(a[d].b, "LSTM: no bias");
+    }
+    return SYN_DISPATCH(ctx, syn_lstm_forward, a, directions);
 }
 
-static syn_status backward(syn_ctx *ctx, const syn_lstm_call *a)
+static syn_status backward(syn_ctx *ctx, const syn_lstm_call *a, int directions)
 {
-    SYN_RETURN_IF(check(ctx, a));
-    SYN_REQUIRE(a->seq->rows == 0 || (a->v && a->dh && a->lddh >= a->H),
-                "LSTM: the gates or the gradient of h are missing");
-    return SYN_DISPATCH(ctx, syn_lstm_backward, a);
+    for (int d = 0; d < directions; d++) {
+        SYN_RETURN_IF(check(ctx, &a[d]));
+        SYN_REQUIRE(a[d].seq->rows == 0 || (a[d].v && a[d].dh && a[d].lddh >= a[d].H),
+                    "LSTM: the gates or the gradient of h are missing");
+    }
+    return SYN_DISPATCH(ctx, syn_lstm_backward, a, directions);
 }
 
 syn_status syn_lstm_forward(syn_ctx *ctx, const syn_seq *seq, int64_t D, int64_t H, bool reverse,
@@ -56,7 +60,7 @@ syn_status syn_lstm_forward(syn_ctx *ctx, const syn_seq *seq, int64_t D, int64_t
     const syn_lstm_call a = {seq,  D,    H,    reverse, x,    W,    R,    b,    h0,
                              c0,   h,    ldh,  c,       v,    hT,   cT,   NULL, 0,
                              NULL, NULL, NULL, NULL,    NULL, NULL, NULL, NULL, false};
-    return forward(ctx, &a);
+    return forward(ctx, &a, 1);
 }
 
 syn_status syn_lstm_backward(syn_ctx *ctx, const syn_seq *seq, int64_t D, int64_t H, bool reverse,
@@ -68,7 +72,7 @@ syn_status syn_lstm_backward(syn_ctx *ctx, const syn_seq *seq, int64_t D, int64_
     const syn_lstm_call a = {seq, D,         H,   reverse,   x,  W,    R,    NULL, h0,
                              c0,  (real *)h, ldh, (real *)c, v,  NULL, NULL, dh,   lddh,
                              dhT, dcT,       dx,  dW,        dR, db,   dh0,  dc0,  false};
-    return backward(ctx, &a);
+    return backward(ctx, &a, 1);
 }
 
 /* p + n; buffers without rows may be NULL. */
@@ -84,16 +88,15 @@ syn_status syn_bilstm_forward(syn_ctx *ctx, const syn_seq *seq, int64_t D, int64
     const syn_lstm_call f = {seq,  D,    H,     false, x,    Wf,   Rf,   bf,   NULL,
                              NULL, h,    2 * H, c,     v,    NULL, NULL, NULL, 0,
                              NULL, NULL, NULL,  NULL,  NULL, NULL, NULL, NULL, false};
-    SYN_RETURN_IF(forward(ctx, &f));
-    syn_lstm_call r = f;
-    r.reverse = true;
-    r.W = Wr;
-    r.R = Rr;
-    r.b = br;
-    r.h = beyond(h, H);
-    r.c = beyond(c, seq->rows * H);
-    r.v = beyond(v, seq->rows * 4 * H);
-    return forward(ctx, &r);
+    syn_lstm_call both[2] = {f, f}, *r = &both[1];
+    r->reverse = true;
+    r->W = Wr;
+    r->R = Rr;
+    r->b = br;
+    r->h = beyond(h, H);
+    r->c = beyond(c, seq->rows * H);
+    r->v = beyond(v, seq->rows * 4 * H);
+    return forward(ctx, both, 2);
 }
 
 syn_status syn_bilstm_backward(syn_ctx *ctx, const syn_seq *seq, int64_t D, int64_t H,
@@ -105,18 +108,17 @@ syn_status syn_bilstm_backward(syn_ctx *ctx, const syn_seq *seq, int64_t D, int6
     const syn_lstm_call f = {seq,  D,         H,     false,     x,   Wf,   Rf,   NULL, NULL,
                              NULL, (real *)h, 2 * H, (real *)c, v,   NULL, NULL, dh,   2 * H,
                              NULL, NULL,      dx,    dWf,       dRf, dbf,  NULL, NULL, false};
-    SYN_RETURN_IF(backward(ctx, &f));
-    syn_lstm_call r = f;
-    r.reverse = true;
-    r.W = Wr;
-    r.R = Rr;
-    r.h = beyond(h, H);
-    r.c = beyond(c, seq->rows * H);
-    r.v = beyond(v, seq->rows * 4 * H);
-    r.dh = beyond(dh, H);
-    r.dW = dWr;
-    r.dR = dRr;
-    r.db = dbr;
-    r.dx_accumulate = true;
-    return backward(ctx, &r);
+    syn_lstm_call both[2] = {f, f}, *r = &both[1];
+    r->reverse = true;
+    r->W = Wr;
+    r->R = Rr;
+    r->h = beyond(h, H);
+    r->c = beyond(c, seq->rows * H);
+    r->v = beyond(v, seq->rows * 4 * H);
+    r->dh = beyond(dh, H);
+    r->dW = dWr;
+    r->dR = dRr;
+    r->db = dbr;
+    r->dx_accumulate = true;
+    return backward(ctx, both, 2);
 }

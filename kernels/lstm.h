@@ -19,7 +19,8 @@ extern "C" {
  * gates for backward, or NULL at inference (scratch is taken); hT, cT (B,H), or NULL: the state
  * after the last step walked (h0, c0 for a sequence of length 0).
  * No output may overlap another buffer, except hT with h0 and cT with c0.
- * Errors: SYN_ERR_INVALID (sizes, NULL, malformed seq), SYN_ERR_MEMORY (scratch), SYN_ERR_DEVICE.
+ * Errors: SYN_ERR_INVALID (sizes, NULL, malformed seq), SYN_ERR_MEMORY (scratch), SYN_ERR_DEVICE,
+ * SYN_ERR_UNSUPPORTED (a variant of CUDA was asked for that cannot take the call).
  * Deterministic for equal inputs and equal ctx->threads. Asynchronous on ctx->stream on CUDA.
  * Source: Hochreiter & Schmidhuber 1997; forget gate, Gers et al. 2000. */
 SYN_WARN_UNUSED syn_status syn_lstm_forward(syn_ctx *ctx, const syn_seq *seq, int64_t D, int64_t H,
@@ -60,6 +61,52 @@ SYN_WARN_UNUSED syn_status syn_bilstm_backward(syn_ctx *ctx, const syn_seq *seq,
                                                const real *dh, real *dx, real *dWf, real *dRf,
                                                real *dbf, real *dWr, real *dRr, real *dbr);
 
+/* How CUDA computes the recurrence. AUTO takes the fastest that the shape, ctx->math and the device
+ * allow; one that is asked for and cannot take a call answers SYN_ERR_UNSUPPORTED with its reason.
+ *     step     a product and a pointwise kernel per step; any shape
+ *     block    one block per direction and tile of sequences; H = 128, MIXED
+ *     cluster  one cluster of H / 32 blocks per direction and tile; H = 256 or 512, MIXED, sm_90
+ *     grid     all blocks of the device share R, in float; H up to what fits beside each other
+ *     cudnn    the library's; dense, no resets, h and dh in one piece, builds that have it. It
+ *              leaves c as it is and keeps nothing for the caller in v */
+#define SYN_LSTM_VARIANT_MAP(X)                                                                    \
+    X(AUTO, "auto")                                                                                \
+    X(STEP, "step")                                                                                \
+    X(BLOCK, "block")                                                                              \
+    X(CLUSTER, "cluster")                                                                          \
+    X(GRID, "grid")                                                                                \
+    X(CUDNN, "cudnn")
+
+typedef enum syn_lstm_variant {
+#define SYN_LSTM_VARIANT_ENUM(name, text) SYN_LSTM_##name,
+    SYN_LSTM_VARIANT_MAP(SYN_LSTM_VARIANT_ENUM)
+#undef SYN_LSTM_VARIANT_ENUM
+        SYN_LSTM_VARIANTS
+} syn_lstm_variant;
+
+/* For the whole process, read by each call: set it before threads compute. `name` as above;
+ * SYN_ERR_USAGE names the choices. Until it is set, the environment variable SYNCOG_LSTM holds, and
+ * without it AUTO. The CPU has one way only and takes no notice. */
+SYN_WARN_UNUSED syn_status syn_lstm_variant_set(const char *name);
+SYN_WARN_UNUSED syn_status syn_lstm_variant_get(syn_lstm_variant *variant);
+const char *syn_lstm_variant_name(syn_lstm_variant variant);
+
+/* syn_bilstm_forward at inference, on CUDA, where the host knows only how many sequences and rows
+ * there can be: *live <= capacity packed sequences, rows offset[b] to offset[b + 1] of sequence b,
+ * *live_rows = offset[*live] <= rows_capacity. live, live_rows and offset (capacity + 1, valid up
+ * to
+ * [*live]) are device memory and read by the kernels only, so that the call can be captured.
+ * x (rows_capacity,D): in. h (rows_capacity,2H), each row [forward | reverse]: rows below
+ * *live_rows are overwritten, the others keep what they hold. H <= 1024; H = 128 in MIXED runs on
+ * matrix units. Takes rows_capacity * 8H floats of scratch. Errors: SYN_ERR_INVALID,
+ * SYN_ERR_MEMORY, SYN_ERR_DEVICE; offsets are not checked. Deterministic; a sequence's result does
+ * not depend on the others'. */
+SYN_WARN_UNUSED syn_status syn_bilstm_forward_live_cuda(
+    syn_ctx *ctx, int64_t capacity, const int32_t *live, const int32_t *offset,
+    int64_t rows_capacity, const int32_t *live_rows, int64_t D, int64_t H, const real *x,
+    const real *Wf, const real *Rf, const real *bf, const real *Wr, const real *Rr, const real *br,
+    real *h);
+
 /* What the two device sides take, after the checks: the arguments above, and whether dx is added to
  * what it holds. Not for other callers. */
 typedef struct syn_lstm_call {
@@ -77,10 +124,15 @@ typedef struct syn_lstm_call {
     bool dx_accumulate;
 } syn_lstm_call;
 
-SYN_WARN_UNUSED syn_status syn_lstm_forward_cpu(syn_ctx *ctx, const syn_lstm_call *a);
-SYN_WARN_UNUSED syn_status syn_lstm_backward_cpu(syn_ctx *ctx, const syn_lstm_call *a);
-SYN_WARN_UNUSED syn_status syn_lstm_forward_cuda(syn_ctx *ctx, const syn_lstm_call *a);
-SYN_WARN_UNUSED syn_status syn_lstm_backward_cuda(syn_ctx *ctx, const syn_lstm_call *a);
+/* a: the directions, 1 or 2, over the same rows and of the same D and H. */
+SYN_WARN_UNUSED syn_status syn_lstm_forward_cpu(syn_ctx *ctx, const syn_lstm_call *a,
+                                                int directions);
+SYN_WARN_UNUSED syn_status syn_lstm_backward_cpu(syn_ctx *ctx, const syn_lstm_call *a,
+                                                 int directions);
+SYN_WARN_UNUSED syn_status syn_lstm_forward_cuda(syn_ctx *ctx, const syn_lstm_call *a,
+                                                 int directions);
+SYN_WARN_UNUSED syn_status syn_lstm_backward_cuda(syn_ctx *ctx, const syn_lstm_call *a,
+                                                  int directions);
 
 #ifdef __cplusplus
 }

@@ -185,10 +185,13 @@ static syn_status backward_in_scratch(syn_ctx *ctx, const syn_lstm_call *a)
     return sequence_gradients(ctx, &p);
 }
 
-syn_status syn_lstm_backward_cpu(syn_ctx *ctx, const syn_lstm_call *a)
+syn_status syn_lstm_backward_cpu(syn_ctx *ctx, const syn_lstm_call *a, int directions)
 {
-    syn_scratch_mark mark = syn_scratch_push(ctx);
-    syn_status st = backward_in_scratch(ctx, a);
-    syn_scratch_pop(ctx, mark);
-    return st;
+    for (int d = 0; d < directions; d++) {
+        syn_scratch_mark mark = syn_scratch_push(ctx);
+        syn_status st = backward_in_scratch(ctx, &a[d]);
+        syn_scratch_pop(ctx, mark);
+        if (st != SYN_OK) return st;
+    }
+    return SYN_OK;
 }

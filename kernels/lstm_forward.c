@@ -160,11 +160,14 @@ static syn_status forward_in_scratch(syn_ctx *ctx, syn_lstm_call *a)
     return SYN_OK;
 }
 
-syn_status syn_lstm_forward_cpu(syn_ctx *ctx, const syn_lstm_call *call)
+syn_status syn_lstm_forward_cpu(syn_ctx *ctx, const syn_lstm_call *calls, int directions)
 {
-    syn_lstm_call a = *call;
-    syn_scratch_mark mark = syn_scratch_push(ctx);
-    syn_status st = forward_in_scratch(ctx, &a);
-    syn_scratch_pop(ctx, mark);
-    return st;
+    for (int d = 0; d < directions; d++) {
+        syn_lstm_call a = calls[d];
+        syn_scratch_mark mark = syn_scratch_push(ctx);
+        syn_status st = forward_in_scratch(ctx, &a);
+        syn_scratch_pop(ctx, mark);
+        if (st != SYN_OK) return st;
+    }
+    return SYN_OK;
 }

@@ -56,6 +56,11 @@ static syn_status op_check(const pair_op *op)
                     op->F >= 1,
                 "pair scorer: %lld environments of %lld agents, widths %lld and %lld",
                 (long long)op->E, (long long)op->N, (long long)op->P, (long long)op->F);
+    return SYN_OK;
+}
+
+static syn_status op_check_counts(const pair_op *op)
+{
     for (int64_t e = 0; e < op->E; e++)
         SYN_REQUIRE(op->count[e] >= 0 && op->count[e] <= op->N,
                     "pair scorer: environment %lld has %d agents, at most %lld fit", (long long)e,
@@ -65,7 +70,7 @@ static syn_status op_check(const pair_op *op)
 
 static syn_status op_init(pair_op *op)
 {
-    SYN_RETURN_IF(op_check(op));
+    SYN_RETURN_IF(op_check_counts(op));
     int64_t pairs = op->N > 1 ? op->N * (op->N - 1) : 1;
     op->chunk_envs = pairs < CHUNK_ROWS ? CHUNK_ROWS / pairs : 1;
     if (op->chunk_envs > op->E) op->chunk_envs = op->E > 0 ? op->E : 1;
@@ -148,7 +153,16 @@ syn_status syn_pair_forward(syn_ctx *ctx, int64_t E, int64_t N, int64_t P, int64
                             const real *x, const real *X, const real *w, const real *w0,
                             real *logit)
 {
-    SYN_CPU_ONLY(ctx, "syn_pair_forward");
+    pair_op op = {E, N, P, F, count, s, q, r, x, X, w, w0, 0, 0};
+    SYN_RETURN_IF(op_check(&op));
+    return SYN_DISPATCH(ctx, syn_pair_forward, E, N, P, F, count, s, q, r, x, X, w, w0, logit);
+}
+
+syn_status syn_pair_forward_cpu(syn_ctx *ctx, int64_t E, int64_t N, int64_t P, int64_t F,
+                                const int32_t *count, const real *s, const real *q, const real *r,
+                                const real *x, const real *X, const real *w, const real *w0,
+                                real *logit)
+{
     pair_op op = {E, N, P, F, count, s, q, r, x, X, w, w0, 0, 0};
     SYN_RETURN_IF(op_init(&op));
     syn_scratch_mark mark = syn_scratch_push(ctx);
@@ -237,7 +251,18 @@ syn_status syn_pair_backward(syn_ctx *ctx, int64_t E, int64_t N, int64_t P, int6
                              const real *dlogit, real *ds, real *dq, real *dr, real *dX, real *dw,
                              real *dw0)
 {
-    SYN_CPU_ONLY(ctx, "syn_pair_backward");
+    pair_op op = {E, N, P, F, count, s, q, r, x, X, w, w0, 0, 0};
+    SYN_RETURN_IF(op_check(&op));
+    return SYN_DISPATCH(ctx, syn_pair_backward, E, N, P, F, count, s, q, r, x, X, w, w0, dlogit, ds,
+                        dq, dr, dX, dw, dw0);
+}
+
+syn_status syn_pair_backward_cpu(syn_ctx *ctx, int64_t E, int64_t N, int64_t P, int64_t F,
+                                 const int32_t *count, const real *s, const real *q, const real *r,
+                                 const real *x, const real *X, const real *w, const real *w0,
+                                 const real *dlogit, real *ds, real *dq, real *dr, real *dX,
+                                 real *dw, real *dw0)
+{
     pair_op op = {E, N, P, F, count, s, q, r, x, X, w, w0, 0, 0};
     SYN_RETURN_IF(op_init(&op));
     syn_scratch_mark mark = syn_scratch_push(ctx);

@@ -9,8 +9,8 @@
  *
  * All pointers are on the context's device and do not overlap. Bit-equal for any number of threads.
  * Scratch: (F + P + 8) * max(512, N*N) reals a thread; backward 16 * (P*F + P + 1) * K more.
- * Errors: SYN_ERR_INVALID (shape, or a count outside [0, N]), SYN_ERR_MEMORY, SYN_ERR_UNSUPPORTED
- * on CUDA. */
+ * Errors: SYN_ERR_INVALID (shape, or a count outside [0, N]), SYN_ERR_MEMORY, SYN_ERR_DEVICE.
+ * On CUDA the counts are not checked, but cut to [0, N]. */
 #ifndef SYN_PAIR_H
 #define SYN_PAIR_H
 
@@ -40,6 +40,10 @@ SYN_WARN_UNUSED syn_status syn_pair_backward(syn_ctx *ctx, int64_t E, int64_t N,
                                              const real *X, const real *w, const real *w0,
                                              const real *dlogit, real *ds, real *dq, real *dr,
                                              real *dX, real *dw, real *dw0);
+
+/* The two sides of each op. Not for other callers. */
+__typeof__(syn_pair_forward) syn_pair_forward_cpu, syn_pair_forward_cuda;
+__typeof__(syn_pair_backward) syn_pair_backward_cpu, syn_pair_backward_cuda;
 
 #ifdef __cplusplus
 }

@@ -14,20 +14,42 @@ static int32_t argmax_legal(int64_t A, const real *logit, const uint8_t *mask)
     return best;
 }
 
-/* The first action whose cumulative weight exceeds the threshold. Rounding, or a threshold that is
- * not a number, can leave none: then the last legal one that has weight, or the last legal one. */
-static int32_t pick(int64_t A, const real *e, const uint8_t *mask, double threshold)
+/* The last legal action of [start, end) that has weight, else the last legal one, else -1. */
+static int32_t last_legal(int64_t start, int64_t end, const real *e, const uint8_t *mask)
 {
-    double sum = 0;
     int32_t last = -1, last_weighted = -1;
-    for (int64_t a = 0; a < A; a++) {
+    for (int64_t a = start; a < end; a++) {
         if (!mask[a]) continue;
-        sum += (double)e[a];
-        if (sum > threshold) return (int32_t)a;
         last = (int32_t)a;
         if (e[a] > 0) last_weighted = last;
     }
     return last_weighted >= 0 ? last_weighted : last;
+}
+
+/* The first action whose cumulative weight exceeds the threshold, in the first run whose end does.
+ * Rounding, or a threshold that is not a number, can leave none: then the last one of the run, or
+ * of all. */
+static int32_t pick(int64_t A, const real *e, const uint8_t *mask, double threshold)
+{
+    double run[SYN_SAMPLE_RUNS];
+    for (int i = 0; i < SYN_SAMPLE_RUNS; i++) {
+        run[i] = 0;
+        for (int64_t a = syn_sample_run(A, i); a < syn_sample_run(A, i + 1); a++)
+            run[i] += (double)e[a];
+    }
+    for (int step = 1; step < SYN_SAMPLE_RUNS; step *= 2)
+        for (int i = SYN_SAMPLE_RUNS - 1; i >= step; i--) run[i] += run[i - step];
+    int r = 0;
+    while (r < SYN_SAMPLE_RUNS && !(run[r] > threshold)) r++;
+    if (r == SYN_SAMPLE_RUNS) return last_legal(0, A, e, mask);
+    const int64_t start = syn_sample_run(A, r), end = syn_sample_run(A, r + 1);
+    double sum = r ? run[r - 1] : 0;
+    for (int64_t a = start; a < end; a++) {
+        sum += (double)e[a]; /* 0 where illegal */
+        if (mask[a] && sum > threshold) return (int32_t)a;
+    }
+    const int32_t last = last_legal(start, end, e, mask);
+    return last >= 0 ? last : last_legal(0, A, e, mask);
 }
 
 syn_status syn_policy_sample(syn_ctx *ctx, int64_t n, int64_t A, const real *logit,
@@ -35,10 +57,18 @@ syn_status syn_policy_sample(syn_ctx *ctx, int64_t n, int64_t A, const real *log
                              const uint64_t *counter, int32_t *action, real *logp, real *entropy,
                              real *prob)
 {
-    SYN_CPU_ONLY(ctx, "syn_policy_sample");
     SYN_REQUIRE(n >= 0 && A >= 1 && A <= INT32_MAX, "syn_policy_sample: %lld rows of %lld actions",
                 (long long)n, (long long)A);
     SYN_REQUIRE(greedy || counter || n == 0, "syn_policy_sample: a draw needs its counter");
+    return SYN_DISPATCH(ctx, syn_policy_sample, n, A, logit, mask, greedy, seed, counter, action,
+                        logp, entropy, prob);
+}
+
+syn_status syn_policy_sample_cpu(syn_ctx *ctx, int64_t n, int64_t A, const real *logit,
+                                 const uint8_t *mask, bool greedy, uint64_t seed,
+                                 const uint64_t *counter, int32_t *action, real *logp,
+                                 real *entropy, real *prob)
+{
     syn_scratch_mark mark = syn_scratch_push(ctx);
     if (!prob) prob = SYN_SCRATCH(ctx, real, n * A);
     if (!prob) return SYN_ERR_MEMORY;

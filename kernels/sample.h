@@ -3,6 +3,7 @@
 #define SYN_SAMPLE_H
 
 #include "kernels/base/ctx.h"
+#include "kernels/base/rng.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,11 +20,24 @@ extern "C" {
  * logits; logits that are not finite give a logp that is not finite.
  *
  * Each row is computed by itself: bit-equal for any number of threads. Scratch: n*A reals where
- * prob is NULL. Errors: SYN_ERR_INVALID (shape), SYN_ERR_UNSUPPORTED on CUDA. */
+ * prob is NULL. Errors: SYN_ERR_INVALID (shape), SYN_ERR_DEVICE. */
 SYN_WARN_UNUSED syn_status syn_policy_sample(syn_ctx *ctx, int64_t n, int64_t A, const real *logit,
                                              const uint8_t *mask, bool greedy, uint64_t seed,
                                              const uint64_t *counter, int32_t *action, real *logp,
                                              real *entropy, real *prob);
+
+/* The order in which a draw adds weights up: the actions are cut into SYN_SAMPLE_RUNS runs of equal
+ * length, one for each lane of a warp; each is summed from its first action to its last, and what
+ * lies before a run is added by doubling distances. Run i of A actions starts here. */
+enum { SYN_SAMPLE_RUNS = 32 };
+SYN_HD int64_t syn_sample_run(int64_t A, int i)
+{
+    const int64_t start = i * ((A + SYN_SAMPLE_RUNS - 1) / SYN_SAMPLE_RUNS);
+    return start < A ? start : A;
+}
+
+/* The two sides. Not for other callers. */
+__typeof__(syn_policy_sample) syn_policy_sample_cpu, syn_policy_sample_cuda;
 
 #ifdef __cplusplus
 }

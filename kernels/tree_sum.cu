@@ -1,6 +1,4 @@
-#include <cuda_runtime.h>
-
-#include "kernels/base/cuda.h"
+#include "kernels/base/launch.cuh"
 #include "kernels/tree_sum.h"
 
 enum { THREADS = 256 };
@@ -15,7 +13,7 @@ extern "C" syn_status syn_tree_sum_cuda(syn_ctx *ctx, real *x, int64_t R, int64_
 {
     if (!n) return SYN_OK;
     const unsigned blocks = (unsigned)((n + THREADS - 1) / THREADS);
-    tree_sum_kernel<<<blocks, THREADS, 0, (cudaStream_t)ctx->stream>>>(x, R, n);
+    SYN_LAUNCH(ctx, tree_sum_kernel, blocks, THREADS, 0, x, R, n);
     SYN_LAUNCH_CHECK(ctx, "tree sum");
     return SYN_OK;
 }

@@ -6,6 +6,8 @@
 
 #include "checkpoints/model_file.h"
 #include "trainer/crossfit.h"
+#include "trainer/place.h"
+#include "trainer/ppo_state.h"
 #include "trainer/run.h"
 #include "trainer/state_encoder.h"
 
@@ -16,7 +18,7 @@ typedef struct pretrain_options {
     const char *component, *out, *init, *without;
     int64_t cross_fit, ranker_steps, gap_steps, state_steps, batch;
     double dropout, learning_rate, weight_decay;
-    bool leak_test, central;
+    bool leak_test, central, overwrite;
 } pretrain_options;
 
 #define FIELD(name) offsetof(pretrain_options, name)
@@ -26,8 +28,12 @@ static const syn_option options[] = {
      "state_encoder|ckm|gap_detector|all",
      "What to fit; ckm and gap_detector are fitted together, after the ranker.", NULL},
     {"out", SYN_OPTION_TEXT, FIELD(out), NULL, 0, 0, "DIR", "The checkpoint to be written.", NULL},
+    {"overwrite", SYN_OPTION_BOOL, FIELD(overwrite), NULL, 0, 0, NULL,
+     "Where OUT holds a checkpoint already, replace it: its versions are removed once the new one "
+     "is saved.",
+     NULL},
     {"init", SYN_OPTION_TEXT, FIELD(init), NULL, 0, 0, "DIR",
-     "Begin with this checkpoint (needed by --component state_encoder).", NULL},
+     "Begin with the weights of this checkpoint (needed by --component state_encoder).", NULL},
     {"cross-fit", SYN_OPTION_INT, FIELD(cross_fit), "4", 0, SYN_MODEL_PARTS_MAX, "F",
      "Fit F more on all but one fold each: the policy then trains on records that its judges have "
      "not seen.",
@@ -73,7 +79,10 @@ static const syn_command command = {
     "  syncog pretrain --data train.h5 --component all --out runs/pre\n"
     "  syncog pretrain --data train.h5 --without interaction,titles --out runs/ablated\n"
     "  syncog pretrain --data a.h5 --data b.h5 --folds 5 --fold 0 --out runs/fold0   (tests on "
-    "fold 0)",
+    "fold 0)\n"
+    "  syncog pretrain --data large.h5 --data small.h5@8 --out runs/mixed   (each record of "
+    "small.h5 "
+    "eight times as often)",
     options,
     sizeof options / sizeof *options,
 };
@@ -141,66 +150,95 @@ static char *config_text(const pretrain_options *o)
     return text;
 }
 
+static bool state_only(const pretrain_options *o)
+{
+    return strcmp(o->component, "state_encoder") == 0;
+}
+
+static syn_status parse(pretrain_options *o, int argc, char **argv, uint32_t *without, bool *done)
+{
+    SYN_RETURN_IF(syn_options_parse(&command, o, argc, argv, NULL, done));
+    if (*done) return SYN_OK;
+    o->run.weighted = true;
+    if (!o->out) return syn_fail(SYN_ERR_USAGE, "pretrain: --out is missing");
+    if (!*o->out) return syn_fail(SYN_ERR_USAGE, "pretrain: --out is empty");
+    SYN_RETURN_IF(syn_without_parse(o->without, without));
+    if (state_only(o) && *without) {
+        return syn_fail(SYN_ERR_USAGE, "pretrain: --without says nothing with --component "
+                                       "state_encoder: what --init was fitted without holds");
+    }
+    if (state_only(o) && !o->init) {
+        return syn_fail(SYN_ERR_USAGE,
+                        "pretrain: --component state_encoder needs --init DIR with a trained ckm");
+    }
+    if (o->cross_fit != 1) return SYN_OK;
+    return syn_fail(SYN_ERR_USAGE, "pretrain: --cross-fit is 1; it is 0 (none) or 2 to %d",
+                    SYN_MODEL_PARTS_MAX);
+}
+
+/* The model that is fitted further, or an empty one; init may be NULL. */
+static syn_status make_model(syn_run *s, const pretrain_options *o, const syn_checkpoint *init,
+                             syn_model *m)
+{
+    if (!init) {
+        SYN_RETURN_IF(syn_model_init(&s->ctx, m, 1));
+        return syn_corpus_idf(&s->data, s->use, m->idf);
+    }
+    SYN_RETURN_IF(syn_model_read(&s->ctx, init, m));
+    if (state_only(o) && !m->has_perception) {
+        return syn_fail(SYN_ERR_FORMAT, "%s: holds no ckm, which the state encoder is trained on",
+                        o->init);
+    }
+    return m->has_control ? syn_ppo_state_weights_only(&m->control, init) : SYN_OK;
+}
+
+static syn_status fit(syn_run *s, const pretrain_options *o, uint32_t without,
+                      const syn_corpus *corpus, syn_model *m)
+{
+    const bool all = strcmp(o->component, "all") == 0 && !(without & SYN_WITHOUT_STATE);
+    if (!state_only(o)) {
+        for (int k = 0; k < m->parts; k++) syn_perception_free(&s->ctx, &m->part[k]);
+        syn_perception_free(&s->ctx, &m->perception);
+        syn_perception_free(&s->ctx, &m->shuffled);
+        SYN_RETURN_IF(syn_run_about_data(fit_perception(s, o, without, corpus, m), &o->run));
+    }
+    return state_only(o) || all ? fit_state(s, o, corpus, m) : SYN_OK;
+}
+
 static syn_status run(int argc, char **argv)
 {
     pretrain_options o;
     syn_run s = {0};
     syn_corpus corpus = {0};
     syn_model m = {0};
+    syn_checkpoint *init = NULL;
     char *config = NULL, *provenance = NULL;
     uint32_t without = 0;
-    bool done = false;
-    syn_status st = syn_options_parse(&command, &o, argc, argv, NULL, &done);
+    bool done = false, replaces;
+    syn_status st = parse(&o, argc, argv, &without, &done);
     if (st != SYN_OK || done) return st;
-    if (!o.out) return syn_fail(SYN_ERR_USAGE, "pretrain: --out is missing");
-    const bool state_only = strcmp(o.component, "state_encoder") == 0;
-    SYN_RETURN_IF(syn_without_parse(o.without, &without));
-    if (state_only && without) {
-        return syn_fail(SYN_ERR_USAGE, "pretrain: --without says nothing with --component "
-                                       "state_encoder: what --init was fitted without holds");
-    }
-    if (state_only && !o.init) {
-        return syn_fail(SYN_ERR_USAGE,
-                        "pretrain: --component state_encoder needs --init DIR with a trained ckm");
-    }
-    if (o.cross_fit == 1) {
-        return syn_fail(SYN_ERR_USAGE, "pretrain: --cross-fit is 1; it is 0 (none) or 2 to %d",
-                        SYN_MODEL_PARTS_MAX);
-    }
+    SYN_TRY(syn_place_begin(o.out, o.init, o.overwrite, false, &replaces));
+    if (o.init) SYN_TRY(syn_place_open_init(o.init, &init));
     SYN_TRY(syn_run_open(&s, &o.run, true));
     SYN_TRY(syn_run_out(&s, o.out));
-    if (o.init) {
-        SYN_TRY(syn_model_load(&s.ctx, o.init, &m, NULL, NULL));
-        if (state_only && !m.has_perception) {
-            st = syn_fail(SYN_ERR_FORMAT, "%s: holds no ckm, which the state encoder is trained on",
-                          o.init);
-            goto done;
-        }
-    } else {
-        SYN_TRY(syn_model_init(&s.ctx, &m, 1));
-        SYN_TRY(syn_corpus_idf(&s.data, s.use, m.idf));
-    }
+    SYN_TRY(make_model(&s, &o, init, &m));
     st =
         syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.run.pieces);
     SYN_TRY(syn_run_about_data(st, &o.run));
-    if (state_only) without = m.perception.without;
+    SYN_TRY(syn_corpus_weigh(&corpus, &s.data, s.weight));
+    if (state_only(&o)) without = m.perception.without;
     if (without & SYN_WITHOUT_TITLES) syn_corpus_without_titles(&corpus);
-    if (!state_only) {
-        for (int k = 0; k < m.parts; k++) syn_perception_free(&s.ctx, &m.part[k]);
-        syn_perception_free(&s.ctx, &m.perception);
-        syn_perception_free(&s.ctx, &m.shuffled);
-        SYN_TRY(syn_run_about_data(fit_perception(&s, &o, without, &corpus, &m), &o.run));
-    }
-    const bool all = strcmp(o.component, "all") == 0 && !(without & SYN_WITHOUT_STATE);
-    if (state_only || all) SYN_TRY(fit_state(&s, &o, &corpus, &m));
+    SYN_TRY(fit(&s, &o, without, &corpus, &m));
     config = config_text(&o);
     provenance = syn_run_provenance(&s, &o.run);
     const syn_save_facts facts = {.config_json = config, .provenance_json = provenance};
     SYN_TRY(syn_model_save(o.out, &m, false, &facts, NULL));
+    if (replaces) SYN_TRY(syn_checkpoint_keep_latest(o.out));
     printf("saved %s\n", o.out);
 done:
     free(config);
     free(provenance);
+    syn_checkpoint_close(init);
     syn_model_free(&s.ctx, &m);
     syn_corpus_free(&s.ctx, &corpus);
     syn_run_close(&s);

@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "kernels/base/log.h"
+#include "kernels/lstm.h"
 #include "trainer/finetune.h"
+#include "trainer/place.h"
+#include "trainer/ppo_state.h"
 #include "trainer/run.h"
 #include "trainer/stop.h"
 #include "trainer/train.h"
@@ -16,13 +18,13 @@ int syn_cmd_train(int argc, char **argv);
 
 typedef struct train_options {
     syn_run_config run; /* first: shared options */
-    const char *init, *out, *backend, *rendezvous, *finetune;
+    const char *init, *out, *backend, *rendezvous, *finetune, *precision, *lstm;
     int64_t env_steps, schedule_steps, num_episodes, batch_size, mini_batch_size, horizon, epochs;
     int64_t checkpoint_interval, auto_save_interval, max_versions, eval_interval, eval_episodes,
         patience, compare_interval, rank_timeout;
     double lr_actor, lr_critic, lr_finetune, gamma, gae_lambda, clip_epsilon, entropy_coef,
         entropy_coef_end, value_loss_coef, max_grad_norm, kl_stop, untitled_share;
-    bool resume, save_best_only, reward_shaping, value_norm, decay_lr, deterministic;
+    bool resume, overwrite, save_best_only, reward_shaping, value_norm, decay_lr, deterministic;
 } train_options;
 
 #define FIELD(name) offsetof(train_options, name)
@@ -30,7 +32,9 @@ static const syn_option options[] = {
     SYN_RUN_OPTIONS,
     SYN_RUN_ENV_OPTIONS,
     {"init", SYN_OPTION_TEXT, FIELD(init), NULL, 0, 0, "DIR",
-     "The pre-trained checkpoint to begin with.", NULL},
+     "The checkpoint to begin with, of pretrain or of another run: its weights alone. Adam's "
+     "moments, the value's scale and the schedules begin anew.",
+     NULL},
     {"out", SYN_OPTION_TEXT, FIELD(out), NULL, 0, 0, "DIR",
      "The store of the run's versions (best, latest); metrics.jsonl and tensorboard/ beside them.",
      NULL},
@@ -46,6 +50,10 @@ static const syn_option options[] = {
      "Instead of --env-steps: this many episodes, counted as 4 steps each.", NULL},
     {"resume", SYN_OPTION_BOOL, FIELD(resume), NULL, 0, 0, NULL,
      "Go on from the latest version in OUT.", NULL},
+    {"overwrite", SYN_OPTION_BOOL, FIELD(overwrite), NULL, 0, 0, NULL,
+     "Begin again where OUT holds a run already: its versions, metrics and event files are removed "
+     "once the first version of this one is saved, after the first update.",
+     NULL},
     {"lr-actor", SYN_OPTION_REAL, FIELD(lr_actor), "4e-4", 1e-9, 1, "R",
      "Learning rate of state encoder and policy.", NULL},
     {"lr-critic", SYN_OPTION_REAL, FIELD(lr_critic), "1e-3", 1e-9, 1, "R",
@@ -75,10 +83,20 @@ static const syn_option options[] = {
      "Let the learning rates fall to a tenth.", NULL},
     {"value-norm", SYN_OPTION_BOOL, FIELD(value_norm), "true", 0, 0, NULL,
      "The critic learns returns scaled by their running mean and deviation.", NULL},
-    {"batch-size", SYN_OPTION_INT, FIELD(batch_size), "4096", 64, 1 << 26, "N",
-     "Environment steps of one update, over all ranks.", "BATCH_SIZE"},
-    {"mini-batch-size", SYN_OPTION_INT, FIELD(mini_batch_size), "512", 32, 1 << 24, "N",
-     "Environment steps of one optimiser step, over all ranks.", NULL},
+    {"batch-size", SYN_OPTION_INT, FIELD(batch_size), "0", 0, 1 << 26, "N",
+     "Environment steps of one update, over all ranks; 0: 4096, on CUDA 65536 for each rank (2048 "
+     "environments of --horizon 32).",
+     "BATCH_SIZE"},
+    {"mini-batch-size", SYN_OPTION_INT, FIELD(mini_batch_size), "0", 0, 1 << 24, "N",
+     "Environment steps of one optimiser step, over all ranks; 0: 512, on CUDA 16384 for each "
+     "rank.",
+     NULL},
+    {"precision", SYN_OPTION_CHOICE, FIELD(precision), "fp32", 0, 0, "fp32|mixed",
+     "How CUDA computes: in float throughout, or with operands rounded to TF32 and bf16 and sums "
+     "in float.",
+     NULL},
+    {"lstm", SYN_OPTION_CHOICE, FIELD(lstm), "auto", 0, 0, "auto|step|block|cluster|grid|cudnn",
+     "Which kernel CUDA runs the recurrence with.", "SYNCOG_LSTM"},
     {"horizon", SYN_OPTION_INT, FIELD(horizon), "32", 1, 4096, "T", "Turns of one roll-out.", NULL},
     {"epochs", SYN_OPTION_INT, FIELD(epochs), "5", 1, SYN_PPO_EPOCHS_MAX, "N",
      "Passes over a roll-out.", "NUM_EPOCHS"},
@@ -122,15 +140,29 @@ static const syn_command command = {
     "object "
     "per update.\n\n"
     "A run that was stopped (SIGINT and SIGTERM save first) goes on with --resume, to the bit. "
-    "Numbers that are not finite end it before they reach a weight or a file.\n\n"
+    "Numbers that are not finite end it before they reach a weight or a file. Where OUT holds a "
+    "run "
+    "already, a run without --resume is refused unless --overwrite is given.\n\n"
     "Examples:\n"
     "  syncog train --data train.h5 --init runs/pre --out runs/first\n"
     "  syncog train --data train.h5 --init runs/pre --out runs/k28 --pieces 28 --env-steps 500000\n"
     "  syncog train --data train.h5 --out runs/first --env-steps 1000000 --resume\n"
+    "  syncog train --data large.h5 --data small.h5@8 --init runs/mixed --out runs/mix\n"
     "  mpirun -np 4 syncog train --data train.h5 --init runs/pre --out runs/four --threads 1",
     options,
     sizeof options / sizeof *options,
 };
+
+/* What 0 stands for. Small updates learn most from a step; a GPU needs large ones to be busy. */
+static syn_status batch_sizes(train_options *o, bool cuda, int ranks)
+{
+    if (!o->batch_size) o->batch_size = cuda ? 65536 * (int64_t)ranks : 4096;
+    if (!o->mini_batch_size) o->mini_batch_size = cuda ? 16384 * (int64_t)ranks : 512;
+    if (o->batch_size >= 64 && o->mini_batch_size >= 32) return SYN_OK;
+    return syn_fail(SYN_ERR_USAGE,
+                    "--batch-size %lld and --mini-batch-size %lld: at least 64 and 32 are needed",
+                    (long long)o->batch_size, (long long)o->mini_batch_size);
+}
 
 /* Cuts --batch-size and --mini-batch-size, which count all ranks, into shards. */
 static syn_status shard_shapes(const train_options *o, int ranks, syn_ppo_config *ppo)
@@ -201,6 +233,7 @@ static syn_status train_config(const train_options *o, syn_dist *dist, syn_train
                             .lr_finetune = o->lr_finetune,
                             .untitled_share = (float)o->untitled_share,
                             .out = o->out,
+                            .overwrite = o->overwrite,
                             .dist = dist};
     return SYN_OK;
 }
@@ -212,7 +245,7 @@ static json_t *config_json(const train_options *o, const syn_train_config *c)
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:f, s:b, s:I, s:I, s:I, s:I, s:I, s:f, "
         "s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:b, s:I, s:s, s:f}",
+        "s:b, s:I, s:s, s:f, s:s, s:s}",
         "phase", "train", "init", o->init ? o->init : "", "goal", o->run.goal, "num_agents_range",
         o->run.num_agents_range, "seed", (json_int_t)o->run.seed, "pieces",
         (json_int_t)o->run.pieces, "max_rounds", (json_int_t)o->run.max_rounds, "read_limit",
@@ -230,7 +263,8 @@ static json_t *config_json(const train_options *o, const syn_train_config *c)
         (json_int_t)o->eval_episodes, "patience", (json_int_t)o->patience, "checkpoint_interval",
         (json_int_t)o->checkpoint_interval, "save_best_only", o->save_best_only, "compare_interval",
         (json_int_t)o->compare_interval, "finetune", syn_finetune_text(c->finetune), "lr_finetune",
-        o->lr_finetune);
+        o->lr_finetune, "device", c->device ? "cuda" : "cpu", "precision",
+        c->device ? o->precision : "fp32");
 }
 
 /* The game must be the same, or the moments and the value's scale say nothing. */
@@ -253,11 +287,11 @@ static syn_status same_game(const json_t *was, const json_t *is, const char *out
 static void tell_changes(const json_t *was, const json_t *is, const char *out)
 {
     static const char *const keys[] = {
-        "deterministic", "batch_size", "mini_batch_size", "horizon",       "epochs",
-        "lr_actor",      "lr_critic",  "gamma",           "gae_lambda",    "clip_epsilon",
-        "entropy_coef",  "kl_stop",    "value_loss_coef", "max_grad_norm", "entropy_coef_end",
-        "decay_lr",      "value_norm", "schedule_steps",  "threads",       "eval_interval",
-        "eval_episodes", "lr_finetune"};
+        "deterministic", "batch_size",  "mini_batch_size", "horizon",       "epochs",
+        "lr_actor",      "lr_critic",   "gamma",           "gae_lambda",    "clip_epsilon",
+        "entropy_coef",  "kl_stop",     "value_loss_coef", "max_grad_norm", "entropy_coef_end",
+        "decay_lr",      "value_norm",  "schedule_steps",  "threads",       "eval_interval",
+        "eval_episodes", "lr_finetune", "device",          "precision"};
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
         json_t *before = json_object_get(was, keys[k]), *now = json_object_get(is, keys[k]);
         if (!before || json_equal(before, now)) continue;
@@ -280,8 +314,8 @@ static syn_status resume_from(const syn_checkpoint *cp, const train_options *o,
     syn_status st = same_game(was, is, o->out);
     if (st == SYN_OK && json_object_size(data) && !json_equal(data, here)) {
         st = syn_fail(SYN_ERR_USAGE,
-                      "--resume: %s was trained on other data or another fold; give the same, or "
-                      "another --out",
+                      "--resume: %s was trained on other data, with other weights of them or on "
+                      "another fold; give the same, or another --out",
                       o->out);
     }
     if (st == SYN_OK && syn_dist_rank(c->dist) == 0) tell_changes(was, is, o->out);
@@ -297,6 +331,8 @@ static syn_status resume_from(const syn_checkpoint *cp, const train_options *o,
 
 typedef struct command_state {
     train_options o;
+    syn_ctx gpu; /* where on_gpu says so */
+    bool on_gpu;
     syn_dist *dist;
     syn_run s;
     syn_corpus corpus;
@@ -305,18 +341,6 @@ typedef struct command_state {
     char *config, *provenance;
     syn_train_result result;
 } command_state;
-
-/* In format 1, a run's folder was its best version and the folder latest/ in it was its latest. */
-static syn_status open_latest(const char *out, syn_checkpoint **cp)
-{
-    char folder[4096];
-    struct stat status;
-    if (snprintf(folder, sizeof folder, "%s/latest", out) < (int)sizeof folder &&
-        lstat(folder, &status) == 0 && S_ISDIR(status.st_mode)) {
-        return syn_checkpoint_open(folder, cp);
-    }
-    return syn_checkpoint_open_version(out, "latest", cp);
-}
 
 /* A run that goes on began where it began, whatever --init says on the way. */
 static syn_status keep_init(command_state *k, syn_train_config *c)
@@ -337,7 +361,6 @@ static syn_status keep_init(command_state *k, syn_train_config *c)
 static syn_status load_model(command_state *k, syn_train_config *c)
 {
     const train_options *o = &k->o;
-    SYN_RETURN_IF(o->resume ? open_latest(o->out, &k->cp) : syn_checkpoint_open(o->init, &k->cp));
     SYN_RETURN_IF(syn_model_read(&k->s.ctx, k->cp, &k->m));
     syn_run_check_folds(&o->run, o->resume ? o->out : o->init, syn_checkpoint_provenance(k->cp));
     if (!k->m.has_perception) {
@@ -351,6 +374,12 @@ static syn_status load_model(command_state *k, syn_train_config *c)
                         "takes a checkpoint pre-trained with --cross-fit 0",
                         o->resume ? o->out : o->init);
     }
+    if (o->resume && !k->m.has_policy) {
+        return syn_fail(SYN_ERR_FORMAT,
+                        "--resume: %s: holds no run to go on with, but a checkpoint without a "
+                        "policy; give it as --init, and another --out",
+                        o->out);
+    }
     if (o->resume) {
         SYN_RETURN_IF(resume_from(k->cp, o, c));
         SYN_RETURN_IF(keep_init(k, c));
@@ -358,6 +387,8 @@ static syn_status load_model(command_state *k, syn_train_config *c)
     }
     if (!k->m.has_control)
         SYN_RETURN_IF(syn_control_init(&k->s.ctx, &k->m.control, (uint64_t)o->run.seed));
+    else if (!o->resume)
+        SYN_RETURN_IF(syn_ppo_state_weights_only(&k->m.control, k->cp));
     k->m.has_control = true;
     return SYN_OK;
 }
@@ -375,11 +406,50 @@ static syn_status compare_start(const command_state *k)
     return syn_dist_same(k->dist, text_hash(syn_checkpoint_content_sha256(k->cp)), "checkpoint is");
 }
 
-static syn_status train(command_state *k)
+/* What the folders are wrong for is told before anything is read. */
+static syn_status open_places(command_state *k)
 {
     const train_options *o = &k->o;
+    bool replaces;
+    if (o->resume) return syn_place_open_run(o->out, &k->cp);
+    if (syn_dist_rank(k->dist) == 0)
+        SYN_RETURN_IF(syn_place_begin(o->out, o->init, o->overwrite, true, &replaces));
+    return syn_place_open_init(o->init, &k->cp);
+}
+
+/* Whether --device auto is a GPU: where each rank of this machine has one of its own. */
+static bool gpu_for_each(void)
+{
+    const int ranks = syn_dist_local_size();
+    return ranks > 0 && ranks <= syn_device_count();
+}
+
+/* This rank's GPU, where it is to have one: before the ranks meet, who sum on it. */
+static syn_status open_device(command_state *k)
+{
+    const train_options *o = &k->o;
+    const bool wanted = strcmp(o->run.device, "cuda") == 0, tunes = o->finetune && *o->finetune;
+    if (wanted && tunes) {
+        return syn_fail(SYN_ERR_USAGE,
+                        "--finetune: judges learn on the CPU alone; give --device cpu");
+    }
+    if (!wanted && (strcmp(o->run.device, "cpu") == 0 || tunes || !gpu_for_each())) return SYN_OK;
+    SYN_RETURN_IF(syn_lstm_variant_set(o->lstm));
+    syn_device_select(syn_dist_local_rank());
+    SYN_RETURN_IF(syn_ctx_init(&k->gpu, SYN_DEVICE_CUDA, (int)o->run.threads));
+    k->on_gpu = true;
+    if (strcmp(o->precision, "mixed") == 0) k->gpu.math = SYN_MATH_MIXED;
+    return SYN_OK;
+}
+
+static syn_status train(command_state *k)
+{
+    train_options *o = &k->o;
     syn_train_config c;
+    SYN_RETURN_IF(batch_sizes(o, k->on_gpu, syn_dist_size(k->dist)));
     SYN_RETURN_IF(train_config(o, k->dist, &c));
+    if (k->on_gpu) c.device = &k->gpu;
+    SYN_RETURN_IF(open_places(k));
     SYN_RETURN_IF(syn_run_open(&k->s, &o->run, true));
     c.provenance_json = k->provenance = syn_run_provenance(&k->s, &o->run);
     json_t *config = config_json(o, &c);
@@ -393,6 +463,7 @@ static syn_status train(command_state *k)
     syn_status st = syn_corpus_build(&k->s.ctx, &k->corpus, &k->s.data, k->s.use, k->s.use,
                                      k->m.idf, k->m.table, (int)o->run.pieces);
     SYN_RETURN_IF(syn_run_about_data(st, &o->run));
+    SYN_RETURN_IF(syn_corpus_weigh(&k->corpus, &k->s.data, k->s.weight));
     if (k->m.perception.without & SYN_WITHOUT_TITLES) syn_corpus_without_titles(&k->corpus);
     st = syn_train(&k->s.ctx, &c, &k->s.data, &k->corpus, &k->m, &k->result);
     SYN_RETURN_IF(syn_run_about_data(st, &o->run));
@@ -412,6 +483,12 @@ static syn_status parse(train_options *o, int argc, char **argv, bool *done)
     syn_status st = syn_options_parse(&command, o, argc, argv, NULL, done);
     if (st != SYN_OK || *done) return st;
     if (!o->out) return syn_fail(SYN_ERR_USAGE, "train: --out is missing");
+    if (o->resume && o->overwrite) {
+        return syn_fail(SYN_ERR_USAGE, "--resume goes on with the run in OUT, --overwrite replaces "
+                                       "it: give one of the two");
+    }
+    o->run.weighted = true;
+    o->run.own_device = true;
     if (!o->init && !o->resume) {
         return syn_fail(SYN_ERR_USAGE,
                         "train: --init is missing: give the folder that 'syncog pretrain' wrote");
@@ -441,11 +518,13 @@ int syn_cmd_train(int argc, char **argv)
     if (!k) return syn_exit_code(syn_fail(SYN_ERR_MEMORY, "out of memory"));
     syn_status st = parse(&k->o, argc, argv, &done);
     if (st == SYN_OK && !done) {
+        st = open_device(k);
         const syn_dist_config ranks = {.backend = k->o.backend,
                                        .rendezvous = k->o.rendezvous,
-                                       .timeout_s = (int)k->o.rank_timeout};
+                                       .timeout_s = (int)k->o.rank_timeout,
+                                       .ctx = k->on_gpu ? &k->gpu : NULL};
         syn_stop_watch();
-        st = syn_dist_open(&ranks, &k->dist);
+        if (st == SYN_OK) st = syn_dist_open(&ranks, &k->dist);
         if (st == SYN_OK) st = train(k);
         if (st != SYN_OK && st != SYN_ERR_INTERRUPTED) syn_dist_abort(k->dist, syn_error_text());
     }
@@ -459,6 +538,7 @@ int syn_cmd_train(int argc, char **argv)
         syn_corpus_free(&k->s.ctx, &k->corpus);
     }
     syn_run_close(&k->s);
+    if (k->on_gpu) syn_ctx_free(&k->gpu);
     free(k);
     return code;
 }

@@ -375,11 +375,22 @@ done:
     return st;
 }
 
-void syn_corpus_free(syn_ctx *ctx, syn_corpus *c)
+syn_status syn_corpus_weigh(syn_corpus *c, const syn_dataset *ds,
+                            const double weight[SYN_SOURCES_MAX])
 {
-    free(c->record);
-    syn_tasks_free(ctx, &c->tasks);
-    memset(c, 0, sizeof *c);
+    bool alike = true;
+    free(c->weight);
+    c->weight = malloc(sizeof *c->weight * (size_t)c->records);
+    if (!c->weight)
+        return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld weights", (long long)c->records);
+    for (int64_t r = 0; r < c->records; r++) {
+        c->weight[r] = (float)weight[ds->records[c->record[r]].source];
+        alike = alike && c->weight[r] == c->weight[0];
+    }
+    if (!alike) return SYN_OK;
+    free(c->weight);
+    c->weight = NULL;
+    return SYN_OK;
 }
 
 void syn_corpus_without_titles(syn_corpus *c)

@@ -9,11 +9,13 @@
 
 #include "datasets/dataset.h"
 #include "engine/task.h"
+#include "kernels/draw.h"
 
 typedef struct syn_corpus {
     int64_t records;
     int64_t *record; /* (records): index into the dataset */
     syn_tasks tasks; /* (2 * records) */
+    float *weight;   /* (records): how often a record is drawn beside others; NULL: all alike */
 } syn_corpus;
 
 /* The training corpus's idf from the pieces of the records marked in use[ds->record_count] (NULL:
@@ -30,6 +32,15 @@ SYN_WARN_UNUSED syn_status syn_corpus_build(syn_ctx *ctx, syn_corpus *c, const s
                                             const uint8_t *use, const uint8_t *pool,
                                             const syn_idf *idf, const real *table, int pieces);
 void syn_corpus_free(syn_ctx *ctx, syn_corpus *c);
+
+/* Gives every record the weight of its source, above 0; equal weights are none. Errors:
+ * SYN_ERR_MEMORY. */
+SYN_WARN_UNUSED syn_status syn_corpus_weigh(syn_corpus *c, const syn_dataset *ds,
+                                            const double weight[SYN_SOURCES_MAX]);
+
+/* How records are drawn from a list of indices into the corpus, ascending: each as often as its
+ * weight says. */
+syn_draw syn_corpus_draw(const syn_corpus *c, const int32_t *record, int64_t records);
 
 /* The ablation: the task without titles stands in the place of the other, for every record. */
 void syn_corpus_without_titles(syn_corpus *c);

@@ -51,8 +51,10 @@ void syn_dist_abort(syn_dist *d, const char *why);
 int syn_dist_rank(const syn_dist *d); /* NULL: 0 */
 int syn_dist_size(const syn_dist *d); /* NULL: 1 */
 
-/* The rank within its machine, by which it takes a device; from the launcher, before any open. */
+/* The rank within its machine, by which it takes a device, and how many ranks the machine has; from
+ * the launcher, before any open. Without a launcher 0 and 1; a size of 0: it has not said. */
 int syn_dist_local_rank(void);
+int syn_dist_local_size(void);
 
 /* Sum over ranks, in place; x (n). Per element a fixed binary tree over ranks,
  * ((0+1)+(2+3))+((4+5)+(6+7)), the same bits on every rank and in every run, whatever carries it.

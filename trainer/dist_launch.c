@@ -74,3 +74,9 @@ int syn_dist_local_rank(void)
     const launcher *l = find_launcher(false, true);
     return l ? hint(l->local_rank, 0) : 0;
 }
+
+int syn_dist_local_size(void)
+{
+    const launcher *l = find_launcher(false, true);
+    return l ? hint(l->local_size, 0) : 1;
+}

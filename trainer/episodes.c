@@ -24,10 +24,23 @@ static void deliver(syn_env *env, const syn_env_config *cfg, const syn_corpus *c
 void syn_episode_draw(syn_env *env, const syn_episode_config *cfg, const syn_corpus *corpus,
                       const int32_t *records, int64_t record_count, uint64_t seed, uint64_t number)
 {
+    const syn_draw evenly = {0};
+    syn_episode_draw_weighted(env, cfg, corpus, records, record_count, &evenly, seed, number);
+}
+
+void syn_episode_draw_weighted(syn_env *env, const syn_episode_config *cfg,
+                               const syn_corpus *corpus, const int32_t *records,
+                               int64_t record_count, const syn_draw *draw, uint64_t seed,
+                               uint64_t number)
+{
+    int64_t first;
     syn_rng rng = syn_rng_make(seed, ((uint64_t)SYN_STREAM_PRETRAIN << 32) + number);
     syn_env_config c = cfg->env;
     c.turns_max = 1000; /* deliveries never time out */
-    int32_t record = records[syn_rng_below(&rng, (uint32_t)record_count)];
+    /* Evenly, nothing is drawn for it: runs without weights keep their bits. */
+    const uint32_t word = draw->blocks < 2 ? 0 : syn_rng_u32(&rng);
+    const int64_t among = syn_draw_block(draw, record_count, word, &first);
+    int32_t record = records[first + syn_rng_below(&rng, (uint32_t)among)];
     int task = 2 * record + (syn_rng_uniform(&rng) < cfg->untitled_share);
     if (syn_rng_uniform(&rng) < cfg->consensus_share) c.goal = SYN_GOAL_CONSENSUS;
     bool opening = syn_rng_uniform(&rng) < cfg->opening_share;

@@ -16,10 +16,16 @@ typedef struct syn_episode_config {
 extern const syn_episode_config syn_episodes_training; /* what pre-training draws */
 extern const syn_episode_config syn_episodes_opening;  /* the asker's opening state, titles kept */
 
-/* Draws the state of episode `number` over the records listed (indices into the corpus); every
- * agent counts as changed. Pure function of (seed, number). */
+/* Draws the state of episode `number` over the records listed (indices into the corpus), each as
+ * likely as any other; every agent counts as changed. Pure function of (seed, number). */
 void syn_episode_draw(syn_env *env, const syn_episode_config *cfg, const syn_corpus *corpus,
                       const int32_t *records, int64_t record_count, uint64_t seed, uint64_t number);
+
+/* The same, with the records as likely as `draw` says, which is of that list. */
+void syn_episode_draw_weighted(syn_env *env, const syn_episode_config *cfg,
+                               const syn_corpus *corpus, const int32_t *records,
+                               int64_t record_count, const syn_draw *draw, uint64_t seed,
+                               uint64_t number);
 
 /* Labels: agent i lacks part of S; j holds a part of S that i lacks. */
 static inline bool syn_label_gap(const syn_env *e, int i)

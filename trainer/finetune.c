@@ -294,7 +294,7 @@ static syn_status learn_shard(syn_finetune *f, int64_t m, int64_t l)
     const int64_t number =
         (f->update * p->cfg.minibatches + m) * p->cfg.shards + p->local_first + l;
     real *row = f->sums + l * (span(f) + SYN_GAP_OUT);
-    syn_params_zero_grad(&f->perception->params);
+    SYN_RETURN_IF(syn_params_zero_grad(p->ctx, &f->perception->params));
     SYN_RETURN_IF(learn_states(f, shard, number, row + span(f)));
     if (f->dckm_state[shard] == DCKM_THERE) SYN_RETURN_IF(flow(f, shard));
     memcpy(row, range(f, f->perception->params.grad), sizeof *row * (size_t)span(f));
@@ -355,7 +355,7 @@ syn_status syn_finetune_update(syn_finetune *f, double lr_scale, syn_finetune_st
         if (st != SYN_OK) return st;
     }
     out->seconds = syn_clock_s() - before;
-    const syn_status st = syn_params_check(&f->perception->params);
+    const syn_status st = syn_params_check(f->ppo->ctx, &f->perception->params);
     return st == SYN_OK ? st : syn_fail_within(st, "update %lld, finetuning", number);
 }
 

@@ -41,6 +41,7 @@ syn_status syn_measure(syn_ctx *ctx, const syn_perception *p, bool central,
 {
     syn_status st;
     syn_observer o = {0};
+    const syn_draw draw = syn_corpus_draw(corpus, records, record_count);
     memset(out, 0, sizeof *out);
     syn_env *envs = calloc(CHUNK, sizeof *envs);
     out->gap = malloc(sizeof *out->gap * (size_t)count);
@@ -55,8 +56,8 @@ syn_status syn_measure(syn_ctx *ctx, const syn_perception *p, bool central,
     for (int64_t at = 0; at < count; at += CHUNK) {
         o.envs = count - at < CHUNK ? count - at : CHUNK;
         for (int64_t e = 0; e < o.envs; e++) {
-            syn_episode_draw(&envs[e], episodes, corpus, records, record_count, seed,
-                             (uint64_t)(at + e));
+            syn_episode_draw_weighted(&envs[e], episodes, corpus, records, record_count, &draw,
+                                      seed, (uint64_t)(at + e));
         }
         SYN_TRY(syn_observe_views(ctx, &o, p, &corpus->tasks, envs));
         SYN_TRY(syn_observe_team(ctx, &o, p, envs, &corpus->tasks));

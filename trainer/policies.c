@@ -43,7 +43,7 @@ void syn_game_start(syn_game *g, int64_t e)
         return;
     }
     const syn_env_source src = {play->corpus->tasks.info, play->record, play->records,
-                                play->untitled_share, play->seed};
+                                play->untitled_share,     play->seed,   play->draw};
     syn_env_start(&g->envs[e], &play->env, &src, (uint64_t)(play->first + g->episode[e]));
     g->requests[e] = g->moves[e] = 0;
     if (!syn_policy_by_ranker(g->kind)) rank_fill(g, e);

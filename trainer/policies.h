@@ -53,6 +53,7 @@ typedef struct syn_play {
     syn_env_config env;
     const int32_t *record; /* indices into the corpus */
     int64_t records;
+    syn_draw draw; /* over them; all zero: evenly */
     float untitled_share;
     uint64_t seed;
     int64_t first;                 /* the number of the first episode: a part of a larger play */

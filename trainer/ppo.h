@@ -21,11 +21,13 @@
 #define SYN_TRAINER_PPO_H
 
 #include "engine/control.h"
+#include "kernels/base/graph.h"
 #include "kernels/env.h"
 #include "kernels/gae.h"
 #include "kernels/loss.h"
 #include "trainer/corpus.h"
 #include "trainer/dist.h"
+#include "trainer/ppo_ops.h"
 #include "trainer/value_norm.h"
 
 enum {
@@ -57,7 +59,7 @@ typedef struct syn_ppo_config {
 /* What one minibatch draws its episodes from. */
 typedef struct syn_ppo_source {
     const syn_perception *perception;
-    const int32_t *record; /* indices into the corpus, owned by the caller */
+    const int32_t *record; /* indices into the corpus, host memory, owned by the caller */
     int64_t records;
 } syn_ppo_source;
 
@@ -66,9 +68,8 @@ typedef struct syn_ppo_shard syn_ppo_shard; /* trainer/ppo_private.h */
 /* Seconds, as this rank has spent them since the beginning. */
 typedef struct syn_ppo_times {
     double env, observe, forward, backward, reduce, optimise;
+    double device; /* on CUDA the parts but `reduce` are one: queued, then waited for */
 } syn_ppo_times;
-
-enum { SYN_ACTION_KINDS = SYN_NO_ACTION };
 
 /* Means over all ranks; the same bits on each. */
 typedef struct syn_ppo_stats {
@@ -94,36 +95,49 @@ typedef struct syn_ppo_watch {
     void *user;
 } syn_ppo_watch;
 
+typedef struct syn_ppo_device syn_ppo_device; /* trainer/ppo_private.h */
+
 typedef struct syn_ppo {
     syn_ctx *ctx;
     syn_ppo_config cfg;
     syn_env_config env;
     const syn_corpus *corpus;
-    syn_control *control;
+    const syn_tasks *tasks;     /* the corpus's, in ctx's memory */
+    syn_control *control;       /* what learns, in ctx's memory */
+    syn_control *lent;          /* the caller's: the same on the CPU */
+    syn_ppo_device *device;     /* owned; what else lies in ctx's memory */
     syn_dist *dist;             /* borrowed, NULL for one rank */
     int64_t local, local_first; /* shards of a minibatch on this rank, and the first one's number */
     syn_ppo_shard *shard;       /* (minibatches, local) */
     real *partial[SYN_PPO_LEVELS_MAX]; /* sums of gradients that wait in the tree; [0] is
                                           params.grad */
-    real partial_stats[SYN_PPO_LEVELS_MAX][SYN_PPO_STATS];
-    double *sums; /* of the roll-out, (minibatches, local, ...) */
+    real *partial_stats[SYN_PPO_LEVELS_MAX];
+    double *sums; /* of the roll-out, (minibatches, local, ...), host memory */
     syn_value_norm norm;
     syn_ppo_stats rolled; /* what the last roll-out says */
     syn_ppo_times times;
     int64_t updates;
     bool fresh;          /* the observation of the first turn stands where the roll-out begins */
-    syn_ppo_watch watch; /* to be set by whoever watches */
+    syn_ppo_watch watch; /* to be set by whoever watches; on the CPU alone */
 } syn_ppo;
 
 /* control's gradients are allocated here. sources: `source_count` of them, minibatch m uses m %
- * source_count. dist is borrowed (NULL: one rank). SYN_ERR_INVALID: shapes; the shards must be a
- * multiple of the ranks, their quotient a power of two. */
+ * source_count. dist is borrowed (NULL: one rank).
+ * corpus, sources and control are in host memory. A CUDA ctx gets copies of them, and memory for
+ * all that follows in one piece: the roll-out of a horizon and the update of a minibatch each are
+ * one CUDA graph (the update two, with the sum over ranks in between, where there are several).
+ * SYN_ERR_INVALID: shapes; the shards must be a multiple of the ranks, their quotient a power of
+ * two. SYN_ERR_MEMORY says how many environments would fit. */
 SYN_WARN_UNUSED syn_status syn_ppo_init(syn_ctx *ctx, syn_ppo *p, const syn_ppo_config *cfg,
                                         const syn_env_config *env, const syn_corpus *corpus,
                                         bool central, const syn_ppo_source *sources,
                                         int source_count, float untitled_share,
                                         syn_control *control, syn_dist *dist);
 void syn_ppo_free(syn_ppo *p);
+
+/* Brings weights, moments and step to the caller's control, which a CUDA ctx does not touch
+ * otherwise. */
+SYN_WARN_UNUSED syn_status syn_ppo_fetch(syn_ppo *p);
 
 /* Begins all episodes anew, with numbers and draws that follow from p->updates alone. */
 SYN_WARN_UNUSED syn_status syn_ppo_restart(syn_ppo *p);
@@ -146,6 +160,8 @@ static inline double syn_ppo_lr_scale(const syn_ppo_config *c, double progress)
 }
 /* Device memory of one environment with its part of the roll-out. */
 int64_t syn_ppo_env_bytes(const syn_ppo_config *c);
+/* And of the scratch that the update of a shard takes. */
+int64_t syn_ppo_scratch_bytes(const syn_ppo_config *c);
 
 /* One roll-out of the horizon in every shard, and advantages. Collective. */
 SYN_WARN_UNUSED syn_status syn_ppo_rollout(syn_ppo *p);

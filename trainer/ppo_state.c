@@ -49,6 +49,11 @@ static syn_tensor field_tensor(int k, int64_t envs, void *data)
     return tensor(fields[k].name, fields[k].type, envs, fields[k].width, data);
 }
 
+static syn_tensor norm_tensor(double norm[3])
+{
+    return tensor(SYN_RESUME_PREFIX "value_norm", SYN_TENSOR_F64, 3, 1, norm);
+}
+
 _Static_assert(sizeof(syn_env) <= sizeof(real) * SYN_STATE, "the widest field sizes the buffers");
 
 /* ---- Gathering ---- */
@@ -59,8 +64,10 @@ static syn_status gather_field(const syn_ppo *p, int k, char *mine, char *theirs
 {
     const int64_t L = p->local, M = p->cfg.minibatches, S = p->cfg.shards;
     const int64_t bytes = p->cfg.shard_envs * fields[k].bytes; /* of one shard */
-    for (int64_t i = 0; i < M * L; i++)
-        memcpy(mine + i * bytes, field_of(&p->shard[i], k), (size_t)bytes);
+    for (int64_t i = 0; i < M * L; i++) {
+        SYN_RETURN_IF(
+            syn_copy_out(p->ctx, mine + i * bytes, field_of(&p->shard[i], k), (size_t)bytes));
+    }
     if (syn_dist_size(p->dist) == 1) {
         memcpy(all, mine, (size_t)(M * L * bytes));
         return SYN_OK;
@@ -86,7 +93,7 @@ static void describe(const syn_ppo *p, syn_ppo_state *s)
         s->tensor[k] = field_tensor(k, syn_ppo_envs(&p->cfg), s->field[k]);
     }
     s->tensor[FIELDS] = tensor(SYN_RESUME_PREFIX "shape", SYN_TENSOR_I64, SHAPE, 1, s->shape);
-    s->tensor[FIELDS + 1] = tensor(SYN_RESUME_PREFIX "value_norm", SYN_TENSOR_F64, 3, 1, s->norm);
+    s->tensor[FIELDS + 1] = norm_tensor(s->norm);
     s->count = SYN_PPO_STATE_TENSORS;
 }
 
@@ -123,6 +130,20 @@ void syn_ppo_state_free(syn_ppo_state *s)
 }
 
 /* ---- Restoring ---- */
+
+syn_status syn_ppo_state_weights_only(syn_control *c, const syn_checkpoint *cp)
+{
+    syn_params *p = &c->params;
+    double norm[3];
+    const syn_tensor moments = norm_tensor(norm);
+    if (p->m) memset(p->m, 0, sizeof(real) * (size_t)p->total);
+    if (p->v) memset(p->v, 0, sizeof(real) * (size_t)p->total);
+    p->step = 0;
+    if (!syn_checkpoint_find(cp, moments.name)) return SYN_OK;
+    SYN_RETURN_IF(syn_checkpoint_read(cp, &moments));
+    syn_value_norm n = {norm[0], norm[1], norm[2]};
+    return syn_value_norm_fold(&(syn_ctx){.device = SYN_DEVICE_CPU, .threads = 1}, &n, c);
+}
 
 /* -1 stands for none. A piece was carried by somebody. */
 static bool plausible_action(const syn_action *a, int agents)
@@ -166,8 +187,9 @@ static syn_status take_field(syn_ppo *p, const syn_checkpoint *cp, int k, char *
                         syn_checkpoint_dir(cp), (long long)e);
     }
     for (int64_t i = 0; i < p->cfg.minibatches * p->local; i++) {
-        memcpy(field_of(&p->shard[i], k), all + p->shard[i].first * fields[k].bytes,
-               (size_t)(E * fields[k].bytes));
+        SYN_RETURN_IF(syn_copy_in(p->ctx, field_of(&p->shard[i], k),
+                                  all + p->shard[i].first * fields[k].bytes,
+                                  (size_t)(E * fields[k].bytes)));
     }
     return SYN_OK;
 }
@@ -177,7 +199,7 @@ syn_status syn_ppo_state_restore(syn_ppo *p, const syn_checkpoint *cp, syn_ppo_r
     int64_t shape[SHAPE];
     double norm[3];
     const syn_tensor facts = tensor(SYN_RESUME_PREFIX "shape", SYN_TENSOR_I64, SHAPE, 1, shape),
-                     moments = tensor(SYN_RESUME_PREFIX "value_norm", SYN_TENSOR_F64, 3, 1, norm);
+                     moments = norm_tensor(norm);
     *how = SYN_RESTORED_ANEW;
     if (!syn_checkpoint_find(cp, facts.name)) return syn_ppo_restart(p);
     SYN_RETURN_IF(syn_checkpoint_read(cp, &facts));

@@ -33,4 +33,9 @@ typedef enum syn_ppo_restored {
 SYN_WARN_UNUSED syn_status syn_ppo_state_restore(syn_ppo *p, const syn_checkpoint *cp,
                                                  syn_ppo_restored *how);
 
+/* Leaves of another run, cp, that c has been read from, the weights alone, for a run that begins
+ * with them: Adam's moments and their count are zeroed, and the value normalisation, without which
+ * the critic's last layer says nothing, is folded into it. SYN_ERR_FORMAT. */
+SYN_WARN_UNUSED syn_status syn_ppo_state_weights_only(syn_control *c, const syn_checkpoint *cp);
+
 #endif

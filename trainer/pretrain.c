@@ -19,6 +19,7 @@ typedef struct run {
     const syn_corpus *corpus;
     int32_t *train, *held;
     int64_t train_count, held_count;
+    syn_draw draw; /* over train */
     syn_perception *p;
     syn_observer o;
     syn_env *envs;                    /* (batch) */
@@ -41,8 +42,8 @@ static void draw_batch(run *r, int64_t step, uint64_t purpose)
     const uint64_t first = (purpose << 40) + (uint64_t)(step * r->cfg->batch);
 #pragma omp parallel for schedule(static) num_threads(r->ctx->threads)
     for (int64_t e = 0; e < r->cfg->batch; e++) {
-        syn_episode_draw(&r->envs[e], &syn_episodes_training, r->corpus, r->train, r->train_count,
-                         r->cfg->seed, first + (uint64_t)e);
+        syn_episode_draw_weighted(&r->envs[e], &syn_episodes_training, r->corpus, r->train,
+                                  r->train_count, &r->draw, r->cfg->seed, first + (uint64_t)e);
     }
 }
 
@@ -106,7 +107,7 @@ static syn_status judge_step(run *r, int64_t step, bool refiner, real *loss)
     SYN_TRY(syn_observe_views(ctx, &r->o, r->p, &r->corpus->tasks, r->envs));
     int64_t rows = refiner ? refiner_rows(r, x, target) : ranker_rows(r, x, target);
     const uint64_t counter = (uint64_t)step;
-    syn_params_zero_grad(&r->p->params);
+    SYN_TRY(syn_params_zero_grad(ctx, &r->p->params));
     SYN_TRY(syn_ffn_forward(ctx, &f, rows, x, SYN_DX, true, r->cfg->seed, counter, cache, y));
     SYN_TRY(
         syn_bce_forward_backward(ctx, rows, y, 1, target, NULL, (real)1 / (real)rows, dy, loss));
@@ -225,7 +226,7 @@ static syn_status gap_step(run *r, int64_t step, real *loss)
     const real scale[SYN_GAP_OUT] = {
         [SYN_GAP] = (real)1 / (real)(3 * r->cfg->batch), [SYN_LINK] = (real)1 / (real)b.team.links};
     real norm, both[SYN_GAP_OUT] = {0};
-    syn_params_zero_grad(&r->p->params);
+    SYN_TRY(syn_params_zero_grad(ctx, &r->p->params));
     SYN_TRY(syn_gap_batch_learn(ctx, r->p, &b, scale, r->cfg->seed, (uint64_t)step, both));
     *loss += both[SYN_GAP] + both[SYN_LINK];
     const syn_adam adam = {learning_rate(r->cfg->gap_lr, step, r->cfg->gap_steps),
@@ -362,6 +363,7 @@ syn_status syn_pretrain_perception(syn_ctx *ctx, const syn_pretrain_config *cfg,
     p->dropout = (real)cfg->dropout;
     p->without = cfg->without;
     SYN_TRY(split(&r, ds, records, record_count));
+    r.draw = syn_corpus_draw(corpus, r.train, r.train_count);
     SYN_TRY(syn_observer_init(ctx, &r.o, cfg->batch, cfg->central));
     r.envs = calloc((size_t)cfg->batch, sizeof *r.envs);
     r.best = syn_device_alloc(ctx, sizeof(real) * (size_t)p->params.total);

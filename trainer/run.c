@@ -12,12 +12,10 @@
 
 static syn_status open_device(syn_run *s, const syn_run_config *cfg)
 {
-    syn_device device = strcmp(cfg->device, "cuda") == 0 ? SYN_DEVICE_CUDA : SYN_DEVICE_CPU;
-    if (device == SYN_DEVICE_CUDA) {
-        return syn_fail(SYN_ERR_UNSUPPORTED,
-                        "pretrain, train and eval run on the CPU in this build: use --device cpu");
+    if (!cfg->own_device && strcmp(cfg->device, "cuda") == 0) {
+        return syn_fail(SYN_ERR_UNSUPPORTED, "only train and bench run on CUDA: use --device cpu");
     }
-    return syn_ctx_init(&s->ctx, device, (int)cfg->threads);
+    return syn_ctx_init(&s->ctx, SYN_DEVICE_CPU, (int)cfg->threads);
 }
 
 static syn_status mark(syn_run *s, const syn_run_config *cfg, bool train)
@@ -36,6 +34,45 @@ static syn_status mark(syn_run *s, const syn_run_config *cfg, bool train)
     }
     for (int64_t r = 0; r < s->data.record_count; r++) s->used += s->use[r];
     return SYN_OK;
+}
+
+/* FILE.h5@WEIGHT, where there is no file of just that name. *bytes: of the path in `item`. */
+static syn_status data_parse(const char *item, bool weighted, size_t *bytes, double *weight)
+{
+    const char *at = strrchr(item, '@');
+    char *end = NULL;
+    *bytes = strlen(item);
+    *weight = 1;
+    if (!at || strchr(at, '/') || access(item, F_OK) == 0) return SYN_OK;
+    *weight = strtod(at + 1, &end);
+    if (!at[1] || *end || strspn(at + 1, "0123456789.eE+-") != strlen(at + 1) ||
+        !(*weight >= SYN_DATA_WEIGHT_MIN && *weight <= SYN_DATA_WEIGHT_MAX)) {
+        return syn_fail(SYN_ERR_USAGE,
+                        "--data %s: there is no file of this name, and '%s' behind the @ is no "
+                        "weight: a number from %g to %g",
+                        item, at + 1, SYN_DATA_WEIGHT_MIN, SYN_DATA_WEIGHT_MAX);
+    }
+    if (!weighted) {
+        return syn_fail(SYN_ERR_USAGE,
+                        "--data %s: only pretrain and train weigh their data; leave out @%s", item,
+                        at + 1);
+    }
+    *bytes = (size_t)(at - item);
+    return SYN_OK;
+}
+
+static syn_status load(syn_run *s, const char *item, bool weighted)
+{
+    const int before = s->data.source_count;
+    size_t bytes;
+    double weight;
+    SYN_RETURN_IF(data_parse(item, weighted, &bytes, &weight));
+    char *path = strndup(item, bytes);
+    if (!path) return syn_fail(SYN_ERR_MEMORY, "out of memory for a path");
+    syn_status st = syn_dataset_load(&s->data, path);
+    for (int i = before; i < s->data.source_count; i++) s->weight[i] = weight;
+    free(path);
+    return st;
 }
 
 syn_status syn_run_open(syn_run *s, const syn_run_config *cfg, bool train)
@@ -59,8 +96,7 @@ syn_status syn_run_open(syn_run *s, const syn_run_config *cfg, bool train)
     }
     SYN_TRY(open_device(s, cfg));
     s->ready = true;
-    for (int i = 0; i < cfg->data.count; i++)
-        SYN_TRY(syn_dataset_load(&s->data, cfg->data.items[i]));
+    for (int i = 0; i < cfg->data.count; i++) SYN_TRY(load(s, cfg->data.items[i], cfg->weighted));
     s->use = calloc((size_t)s->data.record_count + 1, 1);
     if (!s->use) {
         st = syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records",
@@ -152,11 +188,14 @@ void syn_run_check_folds(const syn_run_config *cfg, const char *dir, const char 
 char *syn_run_provenance(const syn_run *s, const syn_run_config *cfg)
 {
     json_t *sources = json_array();
+    bool alike = true;
+    for (int i = 0; i < s->data.source_count; i++) alike = alike && s->weight[i] == s->weight[0];
     for (int i = 0; i < s->data.source_count; i++) {
         const syn_source *src = &s->data.sources[i];
-        json_array_append_new(sources, json_pack("{s:s, s:s, s:s, s:I}", "name", src->name,
-                                                 "licence", src->licence, "sha256", src->sha256,
-                                                 "records", (json_int_t)src->records));
+        json_t *j = json_pack("{s:s, s:s, s:s, s:I}", "name", src->name, "licence", src->licence,
+                              "sha256", src->sha256, "records", (json_int_t)src->records);
+        if (!alike) json_object_set_new(j, "weight", json_real(s->weight[i]));
+        json_array_append_new(sources, j);
     }
     json_t *root =
         json_pack("{s:o, s:I, s:I, s:I}", "sources", sources, "records", (json_int_t)s->used,

@@ -8,12 +8,18 @@
 #include "kernels/base/options.h"
 #include "trainer/corpus.h"
 
+/* From these bounds are the weights of --data FILE.h5@WEIGHT. */
+#define SYN_DATA_WEIGHT_MIN 0.001
+#define SYN_DATA_WEIGHT_MAX 1000.0
+
 /* The options that the three commands share; their config structs begin with it. */
 typedef struct syn_run_config {
     syn_text_list data;
     const char *device, *split, *goal, *num_agents_range;
     int64_t seed, threads, folds, fold, pieces, max_rounds, read_limit;
     bool title_disjoint;
+    bool weighted;   /* set by the command: its --data may have weights */
+    bool own_device; /* likewise: it opens --device itself */
 } syn_run_config;
 
 #define SYN_RUN_OPTIONS                                                                            \
@@ -23,8 +29,10 @@ typedef struct syn_run_config {
      NULL,                                                                                         \
      0,                                                                                            \
      0,                                                                                            \
-     "FILE.h5",                                                                                    \
-     "A cache made by 'data prepare'; may be given several times.",                                \
+     "FILE.h5[@WEIGHT]",                                                                           \
+     "A cache made by 'data prepare'; may be given several times. In pretrain and train, each "    \
+     "record of FILE is drawn WEIGHT times as often as one of weight 1, the default (0.001 to "    \
+     "1000).",                                                                                     \
      NULL},                                                                                        \
         {"seed",                                                                                   \
          SYN_OPTION_INT,                                                                           \
@@ -103,13 +111,14 @@ typedef struct syn_run_config {
             "K", "Pieces an agent has read at the start, the others by ALONE; 0: all.", NULL       \
     }
 
-/* Context, data and marks. train: the records outside of the test fold (and, if asked, without its
- * titles); else those within; without folds all. */
+/* Context (of the CPU), data and marks. train: the records outside of the test fold (and, if asked,
+ * without its titles); else those within; without folds all. */
 typedef struct syn_run {
     syn_ctx ctx;
     syn_dataset data;
     uint8_t *use; /* (data.record_count) */
     int64_t used;
+    double weight[SYN_SOURCES_MAX]; /* of the data's sources, 1 where none was given */
     bool ready;
     char *out; /* owned; the first out_kept bytes name what was there before */
     size_t out_kept;
@@ -125,7 +134,8 @@ SYN_WARN_UNUSED syn_status syn_run_out(syn_run *s, const char *path);
 /* Puts the data's name in front of a sentence about the records (SYN_ERR_FORMAT); returns st. */
 syn_status syn_run_about_data(syn_status st, const syn_run_config *cfg);
 
-/* {"sources":[{name, licence, sha256, records}...], "records":N, "fold":.., "folds":..}; free(). */
+/* {"sources":[{name, licence, sha256, records}...], "records":N, "fold":.., "folds":..}; where the
+ * weights differ, each source has its "weight". free(). */
 char *syn_run_provenance(const syn_run *s, const syn_run_config *cfg);
 
 /* Warns when a checkpoint (its provenance) has learnt from other folds than --folds and --fold

@@ -110,8 +110,8 @@ static syn_status step(run *r, int64_t number, real *loss, real *accuracy)
     if (!dstate) goto done;
     SYN_TRY(transcripts(r, number));
     const syn_seq seq = {E, T, T * E, NULL, r->x.reset};
-    syn_params_zero_grad(p);
-    syn_params_zero_grad(&r->heads);
+    SYN_TRY(syn_params_zero_grad(ctx, p));
+    SYN_TRY(syn_params_zero_grad(ctx, &r->heads));
     SYN_TRY(syn_state_forward(ctx, &r->model->control, &seq, r->x.message, NULL, NULL, &cache,
                               &state, NULL, NULL));
     for (int64_t t = 0; t < T; t++) {
@@ -138,7 +138,12 @@ syn_status syn_pretrain_state(syn_ctx *ctx, syn_model *model, const syn_corpus *
         .ctx = ctx, .model = model, .corpus = corpus, .env = SYN_ENV_CONFIG_DEFAULT, .seed = seed};
     syn_progress bar;
     memset(result, 0, sizeof *result);
-    r.source = (syn_env_source){corpus->tasks.info, records, record_count, 0.3f, seed};
+    r.source = (syn_env_source){corpus->tasks.info,
+                                records,
+                                record_count,
+                                0.3f,
+                                seed,
+                                syn_corpus_draw(corpus, records, record_count)};
     if (!model->has_control) SYN_RETURN_IF(syn_control_init(ctx, &model->control, seed));
     model->has_control = true;
     SYN_TRY(syn_params_trainable(ctx, &model->control.params));

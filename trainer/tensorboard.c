@@ -208,6 +208,12 @@ void syn_tb_flush(syn_tb *w)
     w->used = 0;
 }
 
+bool syn_tb_is_file(const char *name)
+{
+    int end = 0;
+    return sscanf(name, "events.out.tfevents.%*10[0-9].syncog%n", &end) == 0 && end && !name[end];
+}
+
 /* One above the largest stamp in the folder, but at least this second. */
 static int64_t next_stamp(const char *dir)
 {

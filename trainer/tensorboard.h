@@ -13,6 +13,7 @@
 #define SYN_TRAINER_TENSORBOARD_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,9 @@ typedef struct syn_tb {
  * the first event will have: 1 for a run from the start, the one after the saved step for a resumed
  * run. TensorBoard drops what older files of DIR hold from that step on. */
 void syn_tb_open(syn_tb *w, const char *dir, int64_t first_step);
+
+/* Whether a file of this name is one that syn_tb_open makes. */
+bool syn_tb_is_file(const char *name);
 
 /* One point of the curve `tag` ("train/return"; the part before the slash groups the panels). What
  * is not finite is written as it is: TensorBoard marks it. */

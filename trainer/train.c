@@ -27,11 +27,14 @@ static bool first_rank(const run *r)
 static json_t *seconds(const run *r, const syn_ppo_times *before, double whole)
 {
     const syn_ppo_times *t = &r->ppo.times;
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "update", whole, "env",
-                     t->env - before->env, "observe", t->observe - before->observe, "forward",
-                     t->forward - before->forward, "backward", t->backward - before->backward,
-                     "reduce", t->reduce - before->reduce, "optimise",
-                     t->optimise - before->optimise, "evaluate", r->evaluate_s, "save", r->save_s);
+    json_t *j =
+        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "update", whole, "env",
+                  t->env - before->env, "observe", t->observe - before->observe, "forward",
+                  t->forward - before->forward, "backward", t->backward - before->backward,
+                  "reduce", t->reduce - before->reduce, "optimise", t->optimise - before->optimise,
+                  "evaluate", r->evaluate_s, "save", r->save_s);
+    if (j && t->device > 0) json_object_set_new(j, "device", json_real(t->device - before->device));
+    return j;
 }
 
 static json_t *actions(const syn_ppo_stats *s)
@@ -102,12 +105,13 @@ static syn_status decide(const run *r, decision *d)
 }
 
 /* The ranks' weights must be the same. */
-static syn_status compare_ranks(const run *r)
+static syn_status compare_ranks(run *r)
 {
     char what[64];
     const int64_t every = r->cfg->same_interval;
     if (syn_dist_size(r->cfg->dist) == 1 || !every || r->ppo.updates % every) return SYN_OK;
     snprintf(what, sizeof what, "weights at update %lld are", (long long)r->ppo.updates);
+    SYN_RETURN_IF(syn_ppo_fetch(&r->ppo));
     uint64_t hash = syn_params_hash(&r->model->control.params);
     if (r->cfg->finetune) hash ^= syn_params_hash(&r->model->perception.params);
     return syn_dist_same(r->cfg->dist, hash, what);
@@ -119,6 +123,7 @@ static syn_status judge(run *r, bool due, bool *better)
 {
     const syn_params *p = &r->model->control.params;
     const double before = syn_clock_s();
+    SYN_RETURN_IF(syn_ppo_fetch(&r->ppo));
     if (due && r->cfg->finetune)
         SYN_RETURN_IF(syn_finetune_calibrate(&r->finetune, r->record + r->held_first, r->held));
     SYN_RETURN_IF(syn_train_evaluate(r, &r->judged));
@@ -209,12 +214,14 @@ static syn_status update(run *r, syn_progress *bar)
     SYN_RETURN_IF(compare_ranks(r));
     SYN_RETURN_IF(decide(r, &d));
     show(r, bar, &stats);
+    const bool replace = r->cfg->overwrite && !r->saved;
+    if (replace) SYN_RETURN_IF(syn_train_replace(r, better));
     if (first_rank(r))
         SYN_RETURN_IF(write_metrics(r, &stats, check ? &r->judged : NULL, &before, learnt));
     r->evaluate_s = r->save_s = 0;
     const int64_t every = r->cfg->checkpoint_interval;
     const bool regular = finished(r) || d.due || (every && r->ppo.updates % every == 0);
-    if (better || d.signal || (regular && !r->cfg->save_best_only))
+    if (!replace && (better || d.signal || (regular && !r->cfg->save_best_only)))
         SYN_RETURN_IF(syn_train_save(r, better));
     return d.signal && !finished(r) ? interrupted(r, d.signal) : SYN_OK;
 }
@@ -273,10 +280,13 @@ syn_status syn_train(syn_ctx *ctx, const syn_train_config *cfg, const syn_datase
     run r = {.ctx = ctx, .cfg = cfg, .ds = ds, .corpus = corpus, .model = model, .result = result};
     syn_ppo_source sources[SYN_MODEL_PARTS_MAX];
     int source_count = 0;
+    syn_ctx *device = cfg->device ? cfg->device : ctx;
     const double started = syn_clock_s();
     *result = (syn_train_result){.best_return = -INFINITY};
+    if (cfg->finetune && device->device != SYN_DEVICE_CPU)
+        SYN_TRY(syn_fail(SYN_ERR_UNSUPPORTED, "judges are finetuned on the CPU alone"));
     SYN_TRY(prepare(&r, sources, &source_count));
-    SYN_TRY(syn_ppo_init(ctx, &r.ppo, &cfg->ppo, &cfg->env, corpus, model->central, sources,
+    SYN_TRY(syn_ppo_init(device, &r.ppo, &cfg->ppo, &cfg->env, corpus, model->central, sources,
                          source_count, cfg->untitled_share, &model->control, cfg->dist));
     if (cfg->finetune)
         SYN_TRY(syn_finetune_init(&r.finetune, cfg->finetune, cfg->lr_finetune, &r.ppo, model));

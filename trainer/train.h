@@ -23,9 +23,11 @@ typedef struct syn_train_config {
     double lr_finetune;
     float untitled_share;
     const char *out; /* the store; metrics.jsonl and tensorboard/ lie beside its versions */
+    bool overwrite;  /* what `out` holds gives way once this run's first version is saved */
     const char *config_json, *provenance_json;
     const syn_checkpoint *resume; /* what model was read from, to go on from it; NULL: begin */
     syn_dist *dist;               /* borrowed; NULL: one rank */
+    syn_ctx *device;              /* borrowed; where PPO computes; NULL: where the rest does */
 } syn_train_config;
 
 typedef struct syn_train_result {
@@ -41,9 +43,12 @@ typedef struct syn_train_result {
  * Collective; rank 0 alone writes: one line of metrics per update, and versions with everything
  * that a run goes on from. Saving changes nothing: a run that is resumed with the same options ends
  * in the same bits as one that was never interrupted, whenever it was saved.
- * SYN_ERR_INTERRUPTED after a signal (trainer/stop.h): saved, and the sentence says how to go on.
- * SYN_ERR_NUMERIC for numbers that are not finite, SYN_ERR_IO for what cannot be saved; what was
- * saved before stays. */
+ * ctx is a CPU context: data, model and evaluations are there. On a CUDA device, PPO works on
+ * copies of its own, and the weights come back whenever they are judged or saved; a run goes on to
+ * the bit on the device that it was saved on, and on the other one from where it stood. Judges
+ * learn on the CPU alone (SYN_ERR_UNSUPPORTED). SYN_ERR_INTERRUPTED after a signal
+ * (trainer/stop.h): saved, and the sentence says how to go on. SYN_ERR_NUMERIC for numbers that are
+ * not finite, SYN_ERR_IO for what cannot be saved; what was saved before stays. */
 SYN_WARN_UNUSED syn_status syn_train(syn_ctx *ctx, const syn_train_config *cfg,
                                      const syn_dataset *ds, const syn_corpus *corpus,
                                      syn_model *model, syn_train_result *result);

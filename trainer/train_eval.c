@@ -38,6 +38,7 @@ syn_status syn_train_evaluate(syn_train_run *r, syn_policy_summary *held)
                      .env = r->cfg->env,
                      .record = r->record + r->held_first,
                      .records = r->held,
+                     .draw = syn_corpus_draw(r->corpus, r->record + r->held_first, r->held),
                      .seed = r->cfg->ppo.seed + 1000003,
                      .central = r->model->central,
                      .perception = &r->model->perception,

@@ -1,5 +1,6 @@
 #include "trainer/train_log.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,17 @@ syn_status syn_train_log_open(syn_train_log *log, const char *dir, int64_t done_
     log->metrics = fopen(log->path, "a");
     if (log->metrics) return SYN_OK;
     return syn_fail(SYN_ERR_IO, "%s: cannot be written: %s", log->path, strerror(errno));
+}
+
+syn_status syn_train_log_replace(const syn_train_log *log)
+{
+    if (ftruncate(fileno(log->metrics), 0) != 0)
+        return syn_fail(SYN_ERR_IO, "%s: cannot be written: %s", log->path, strerror(errno));
+    DIR *d = opendir(log->board_path);
+    for (const struct dirent *e; d && (e = readdir(d));)
+        if (syn_tb_is_file(e->d_name)) unlinkat(dirfd(d), e->d_name, 0);
+    if (d) closedir(d);
+    return SYN_OK;
 }
 
 syn_status syn_train_log_write(syn_train_log *log, const json_t *line)

@@ -26,6 +26,11 @@ typedef struct syn_train_log {
 SYN_WARN_UNUSED syn_status syn_train_log_open(syn_train_log *log, const char *dir,
                                               int64_t done_steps, const char *config_json);
 
+/* Before the first line of a run that takes another one's place: empties metrics.jsonl and removes
+ * that one's event files, of which some would be shown beside this one's. Only files that are named
+ * as ours are. SYN_ERR_IO. */
+SYN_WARN_UNUSED syn_status syn_train_log_replace(const syn_train_log *log);
+
 /* Writes one line, and flushes it; `line` has at least "env_steps". SYN_ERR_IO. */
 SYN_WARN_UNUSED syn_status syn_train_log_write(syn_train_log *log, const json_t *line);
 

@@ -41,6 +41,10 @@ SYN_WARN_UNUSED syn_status syn_train_evaluate(syn_train_run *r, syn_policy_summa
 /* Saves a version, marked as the best or not. Collective. */
 SYN_WARN_UNUSED syn_status syn_train_save(syn_train_run *r, bool best);
 
+/* Saves the run's first version, and then removes what an earlier run has left in its place.
+ * Collective. */
+SYN_WARN_UNUSED syn_status syn_train_replace(syn_train_run *r, bool best);
+
 /* Takes up what cfg->resume holds beside the model, and the best weights so far. */
 SYN_WARN_UNUSED syn_status syn_train_restore(syn_train_run *r);
 

@@ -94,6 +94,7 @@ syn_status syn_train_save(syn_train_run *r, bool best)
 {
     syn_ppo_state state;
     const double before = syn_clock_s();
+    SYN_RETURN_IF(syn_ppo_fetch(&r->ppo));
     SYN_RETURN_IF(syn_ppo_state_gather(&r->ppo, &state));
     syn_status st = SYN_OK;
     if (syn_dist_rank(r->cfg->dist) == 0) st = write_version(r, &state, best);
@@ -102,6 +103,14 @@ syn_status syn_train_save(syn_train_run *r, bool best)
     r->saved_s = syn_clock_s();
     r->save_s += r->saved_s - before;
     return st;
+}
+
+syn_status syn_train_replace(syn_train_run *r, bool best)
+{
+    SYN_RETURN_IF(syn_train_save(r, best));
+    if (syn_dist_rank(r->cfg->dist) != 0) return SYN_OK;
+    SYN_RETURN_IF(syn_train_log_replace(&r->log));
+    return syn_checkpoint_keep_latest(r->cfg->out);
 }
 
 /* ---- Going on ---- */

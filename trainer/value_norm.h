@@ -16,7 +16,12 @@ typedef struct syn_value_norm {
 double syn_value_norm_mean(const syn_value_norm *n);
 double syn_value_norm_std(const syn_value_norm *n);
 
-/* Takes in one roll-out's mean return and mean square of it, and rescales c's last critic layer. */
-void syn_value_norm_update(syn_value_norm *n, double mean, double square, syn_control *c);
+/* Takes in one roll-out's mean return and mean square of it, and rescales c's last critic layer.
+ * c: in ctx's memory, which is waited for. Errors: SYN_ERR_DEVICE. */
+SYN_WARN_UNUSED syn_status syn_value_norm_update(syn_ctx *ctx, syn_value_norm *n, double mean,
+                                                 double square, syn_control *c);
+
+/* Folds n into c's last critic layer, which then predicts returns as they are, and forgets n. */
+SYN_WARN_UNUSED syn_status syn_value_norm_fold(syn_ctx *ctx, syn_value_norm *n, syn_control *c);
 
 #endif

@@ -1,4 +1,5 @@
-"""PyTorch beside our PPO trainer, on the CPU, fp32: the same environment, networks and shapes.
+"""PyTorch beside our PPO trainer, fp32: the same environment, networks and shapes. On the CPU;
+ppo_gpu.py runs it on a CUDA device.
 
 Rows (JSON lines: name, p50_us, p99_us, runs, and steps_per_s where steps are made):
   env           environment steps a second with random legal actions, legal masks included, no
@@ -17,6 +18,7 @@ kept as indices of task rows and gathered per minibatch; only living agents and 
 scored. --compile also tries torch.compile on the environment step (env_<E>_compile) and on the
 LSTM (lstm_loop_compile); compiling the whole loss gains no more.
 Usage: bench_ppo.py [--threads 2] [--seconds 10] [--envs 128] [--steps 32] [--compile]
+                    [--env-counts 128 1024 4096 8192]
 """
 
 import argparse
@@ -39,6 +41,8 @@ GAMMA, LAMBDA, CLIP, ENTROPY, VALUE, NORM_MAX, EPOCHS, MINIBATCHES = (
     4,
     4,
 )
+
+AGREE = 1e-4  # how far the ways to compute the LSTM may differ
 
 
 class Trainer:
@@ -162,7 +166,7 @@ class Trainer:
 
 def bench_env(args, tasks):
     rows = []
-    for episodes in (128, 1024, 4096, 8192):
+    for episodes in args.env_counts:
         for compiled in (False, True)[: 1 + args.compile]:
             env = Env(tasks, episodes)
 
@@ -208,23 +212,30 @@ def choose_lstm(args, trainer, data):
 
         y = both()
         expected = y if expected is None else expected
-        assert torch.allclose(y, expected, atol=1e-4), f"the way '{way}' computes something else"
+        assert torch.allclose(y, expected, atol=AGREE), f"the way '{way}' computes something else"
         took[way] = measure(f"lstm_{way}", both, min(args.seconds, 3))["p50_us"]
     way = min(took, key=took.get)
     trainer.states = ways[way]
     return way
 
 
-def main():
+def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=10.0, help="measured time per row")
     parser.add_argument("--envs", type=int, default=128)
     parser.add_argument("--steps", type=int, default=32)
     parser.add_argument(
+        "--env-counts",
+        type=int,
+        nargs="+",
+        default=[128, 1024, 4096, 8192],
+        help="episodes side by side in the rows env_<E>",
+    )
+    parser.add_argument(
         "--compile", action="store_true", help="try torch.compile too (needs a C++ compiler)"
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     setup(args.threads)
     trainer = Trainer(args.envs, args.steps)
     bench_env(args, trainer.tasks)

@@ -167,7 +167,7 @@ class Policy(nn.Module):
         state = ((h[b] * carried).unsqueeze(0), (c[b] * carried).unsqueeze(0))
         weights = [self.cell.weight_ih, self.cell.weight_hh, self.cell.bias_ih, self.cell.bias_hh]
         if packed:
-            p = pack_padded_sequence(padded, length, enforce_sorted=False)
+            p = pack_padded_sequence(padded, length.cpu(), enforce_sorted=False)
             order = p.sorted_indices
             y = torch.lstm(
                 p.data,

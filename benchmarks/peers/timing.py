@@ -21,8 +21,15 @@ def setup(threads):
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "device": torch.get_default_device().type,
         }
     )
+
+
+def finish():
+    """Waits for a CUDA device, where tensors are made there."""
+    if torch.get_default_device().type == "cuda":
+        torch.cuda.synchronize()
 
 
 def emit(row):
@@ -35,15 +42,18 @@ def measure(name, work, seconds=2.0, runs_max=20000, steps=None, flop=None, **ex
     `steps`: environment steps in one run, printed as steps_per_s; `flop`: printed as gflops.
     Returns the row."""
     work()
+    finish()
     end = time.perf_counter() + min(0.3, seconds)
     work()
     while time.perf_counter() < end:
         work()
+    finish()
     took = []
     end = time.perf_counter() + seconds
     while len(took) < 5 or (len(took) < runs_max and time.perf_counter() < end):
         start = time.perf_counter_ns()
         work()
+        finish()
         took.append((time.perf_counter_ns() - start) * 1e-3)
     took.sort()
     p50 = took[len(took) // 2]

@@ -12,6 +12,13 @@
             return syn_fail(SYN_ERR_UNSUPPORTED, "%s runs on the CPU only: use --device cpu", op); \
     } while (0)
 
+/* The rows that are to be done where their number is read from memory (NULL: all). */
+static inline int64_t syn_live_rows(int64_t capacity, const int32_t *live)
+{
+    const int64_t n = live ? *live : capacity;
+    return n < 0 ? 0 : n < capacity ? n : capacity;
+}
+
 /* Elements that one thread handles as a unit in elementwise loops and sums. */
 enum { SYN_CPU_CHUNK = 4096 };
 

@@ -59,21 +59,97 @@ syn_status syn_ctx_init(syn_ctx *ctx, syn_device device, int threads)
 #endif
 }
 
+static size_t padded_to(size_t bytes)
+{
+    const size_t padded = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    return padded ? padded : ALIGN;
+}
+
 static void *raw_alloc(syn_ctx *ctx, size_t bytes)
 {
-    size_t padded = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    const size_t padded = padded_to(bytes);
     if (padded < bytes) return NULL;
-    if (padded == 0) padded = ALIGN;
 #ifdef SYN_HAVE_CUDA
-    if (ctx->device == SYN_DEVICE_CUDA) return syn_cuda_alloc(ctx, padded);
+    /* As asked: the emulated device sees what goes past it. */
+    if (ctx->device == SYN_DEVICE_CUDA) return syn_cuda_alloc(ctx, bytes ? bytes : ALIGN);
 #endif
     (void)ctx;
     return aligned_alloc(ALIGN, padded);
 }
 
+/* ---- Memory taken in one piece ---- */
+
+static void *arena_alloc(syn_arena *a, size_t bytes)
+{
+    const size_t padded = padded_to(bytes);
+    if (padded < bytes || a->bytes_max - a->bytes < padded) return NULL;
+    void *p = a->data + a->bytes;
+    a->bytes += padded;
+    a->live++;
+    return p;
+}
+
+static bool arena_free(syn_arena *a, const void *p)
+{
+    const unsigned char *at = p;
+    if (!a->data || at < a->data || at >= a->data + a->bytes_max) return false;
+    if (--a->live == 0) a->bytes = 0;
+    return true;
+}
+
+int syn_device_count(void)
+{
+#ifdef SYN_HAVE_CUDA
+    return syn_cuda_count();
+#else
+    return 0;
+#endif
+}
+
+void syn_device_select(int index)
+{
+#ifdef SYN_HAVE_CUDA
+    syn_cuda_select(index);
+#else
+    (void)index;
+#endif
+}
+
+size_t syn_device_room(syn_ctx *ctx)
+{
+#ifdef SYN_HAVE_CUDA
+    if (ctx->device == SYN_DEVICE_CUDA) return syn_cuda_room();
+#endif
+    (void)ctx;
+    return 0;
+}
+
+syn_status syn_ctx_reserve(syn_ctx *ctx, size_t bytes, size_t scratch)
+{
+    if (ctx->device == SYN_DEVICE_CPU || ctx->arena.data) return SYN_OK;
+    bytes = padded_to(bytes);
+    scratch = padded_to(scratch);
+    syn_scratch_block *b = calloc(1, sizeof *b);
+    unsigned char *data = b ? raw_alloc(ctx, bytes + scratch) : NULL;
+    if (!data) {
+        free(b);
+        return syn_fail(SYN_ERR_MEMORY,
+                        "out of memory: %.1f MiB of the device were asked for, %.1f MiB are free",
+                        (double)(bytes + scratch) / (1 << 20),
+                        (double)syn_device_room(ctx) / (1 << 20));
+    }
+    ctx->arena = (syn_arena){.data = data, .bytes_max = bytes};
+    *b = (syn_scratch_block){
+        .next = ctx->scratch.first, .bytes_max = scratch, .data = data + bytes, .reserved = true};
+    if (!ctx->scratch.top) ctx->scratch.top = b;
+    ctx->scratch.first = b;
+    return SYN_OK;
+}
+
 void *syn_device_alloc(syn_ctx *ctx, size_t bytes)
 {
-    void *p = raw_alloc(ctx, bytes);
+    void *p = ctx->arena.data ? arena_alloc(&ctx->arena, bytes) : NULL;
+    if (!p) p = raw_alloc(ctx, bytes);
     if (!p) {
         (void)syn_fail(SYN_ERR_MEMORY, "out of memory: %.1f MiB were asked for",
                        (double)bytes / (1 << 20));
@@ -86,13 +162,13 @@ void *syn_device_alloc(syn_ctx *ctx, size_t bytes)
 
 void syn_device_free(syn_ctx *ctx, void *p)
 {
+    if (!p || arena_free(&ctx->arena, p)) return;
 #ifdef SYN_HAVE_CUDA
     if (ctx->device == SYN_DEVICE_CUDA) {
         syn_cuda_free(ctx, p);
         return;
     }
 #endif
-    (void)ctx;
     free(p);
 }
 
@@ -102,7 +178,7 @@ static void stack_free(syn_ctx *ctx, syn_scratch_stack *s, bool host)
         syn_scratch_block *next = b->next;
         if (host)
             free(b->data);
-        else
+        else if (!b->reserved)
             syn_device_free(ctx, b->data);
         free(b);
         b = next;
@@ -114,7 +190,10 @@ void syn_ctx_free(syn_ctx *ctx)
     stack_free(ctx, &ctx->scratch, false);
     stack_free(ctx, &ctx->host_scratch, true);
 #ifdef SYN_HAVE_CUDA
-    if (ctx->device == SYN_DEVICE_CUDA) syn_cuda_ctx_free(ctx);
+    if (ctx->device == SYN_DEVICE_CUDA) {
+        if (ctx->arena.data) syn_cuda_free(ctx, ctx->arena.data);
+        syn_cuda_ctx_free(ctx);
+    }
 #endif
     memset(ctx, 0, sizeof *ctx);
 }

@@ -31,11 +31,19 @@ typedef struct syn_scratch_block {
     struct syn_scratch_block *next;
     size_t bytes_max, bytes;
     unsigned char *data; /* 64-byte aligned */
+    bool reserved;       /* part of what syn_ctx_reserve took */
 } syn_scratch_block;
 
 typedef struct syn_scratch_stack {
     syn_scratch_block *first, *top;
 } syn_scratch_stack;
+
+/* Device memory taken in one piece, from which allocations are cut in order. */
+typedef struct syn_arena {
+    unsigned char *data;
+    size_t bytes_max, bytes;
+    int64_t live; /* allocations not yet freed; without any, it begins anew */
+} syn_arena;
 
 typedef struct syn_ctx {
     syn_device device;
@@ -43,8 +51,10 @@ typedef struct syn_ctx {
     syn_math math;          /* SYN_MATH_FP32 until set otherwise */
     void *stream;           /* cudaStream_t on CUDA, NULL on the CPU */
     void *blas;             /* the library handle of matrix products on CUDA; owned */
+    void *dnn;              /* cuDNN's handle on CUDA, where it is asked for; owned */
     bool sync_every_launch; /* SYNCOG_CUDA_SYNC=1 */
     syn_scratch_stack scratch, host_scratch;
+    syn_arena arena; /* empty until syn_ctx_reserve */
 } syn_ctx;
 
 /* threads 0: one per available core. SYN_ERR_UNSUPPORTED for CUDA where the build or the machine
@@ -52,6 +62,20 @@ typedef struct syn_ctx {
  */
 SYN_WARN_UNUSED syn_status syn_ctx_init(syn_ctx *ctx, syn_device device, int threads);
 void syn_ctx_free(syn_ctx *ctx);
+
+/* CUDA devices of the machine; 0 where the build or the machine has none. */
+int syn_device_count(void);
+/* Which CUDA device the contexts that this thread opens from now on are on: number `index` of the
+ * machine's, counted round. Nothing where the build or the machine has none. */
+void syn_device_select(int index);
+
+/* Takes device memory for all that follows in one piece: `bytes` for syn_device_alloc, each
+ * allocation rounded up to 64 bytes and freed when all are, and `scratch` for scratch. What goes
+ * beyond that is taken by itself. Only a context's first call counts; on the CPU none does.
+ * SYN_ERR_MEMORY where there is not as much. */
+SYN_WARN_UNUSED syn_status syn_ctx_reserve(syn_ctx *ctx, size_t bytes, size_t scratch);
+/* Bytes of device memory that are free; 0 on the CPU, where nobody counts. */
+size_t syn_device_room(syn_ctx *ctx);
 
 /* Sets FTZ/DAZ for the calling thread; a thread that runs CPU ops without its own context calls it.
  */

@@ -34,8 +34,32 @@ syn_status syn_cuda_ctx_init(syn_ctx *ctx)
 
 void syn_cuda_ctx_free(syn_ctx *ctx)
 {
+    syn_cuda_blas_free(ctx);
+    syn_cuda_dnn_free(ctx);
     if (ctx->stream) (void)cudaStreamDestroy(stream_of(ctx));
     ctx->stream = NULL;
+}
+
+int syn_cuda_count(void)
+{
+    int devices = 0;
+    if (cudaGetDeviceCount(&devices) == cudaSuccess) return devices;
+    (void)cudaGetLastError(); /* the context's opening says what is wrong */
+    return 0;
+}
+
+void syn_cuda_select(int index)
+{
+    const int devices = syn_cuda_count();
+    if (devices > 0) (void)cudaSetDevice(index % devices);
+}
+
+size_t syn_cuda_room(void)
+{
+    size_t room = 0, all = 0;
+    if (cudaMemGetInfo(&room, &all) == cudaSuccess) return room;
+    (void)cudaGetLastError();
+    return 0;
 }
 
 void *syn_cuda_alloc(syn_ctx *ctx, size_t bytes)

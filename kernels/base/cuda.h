@@ -12,6 +12,17 @@ extern "C" {
  * there is no device or no driver, SYN_ERR_DEVICE where it fails. */
 SYN_WARN_UNUSED syn_status syn_cuda_ctx_init(syn_ctx *ctx);
 void syn_cuda_ctx_free(syn_ctx *ctx);
+/* Frees ctx->blas (kernels/gemm.cu), which may be NULL. */
+void syn_cuda_blas_free(syn_ctx *ctx);
+/* Frees ctx->dnn (kernels/lstm_cudnn.cu), which may be NULL. */
+void syn_cuda_dnn_free(syn_ctx *ctx);
+
+/* Devices of the machine; 0 where there is no driver. */
+int syn_cuda_count(void);
+/* The calling thread's device: number `index` of the machine's, counted round. */
+void syn_cuda_select(int index);
+/* Bytes free on the calling thread's device. */
+size_t syn_cuda_room(void);
 
 /* Device memory, uninitialised; NULL when there is not enough. */
 void *syn_cuda_alloc(syn_ctx *ctx, size_t bytes);

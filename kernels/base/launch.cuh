@@ -23,6 +23,13 @@
         extern __shared__ __align__(128) unsigned char syn_dynamic_shared[];                       \
         type *const name = (type *)syn_dynamic_shared
 
+#else /* emu_* are declared by the emulated cuda_runtime.h */
+
+#    define SYN_LAUNCH(ctx, kernel, grid, block, shared_bytes, ...)                                \
+        emu_start(#kernel, kernel, (grid), (block), (shared_bytes), (ctx)->stream, ##__VA_ARGS__)
+
+#    define SYN_DYNAMIC_SHARED(type, name) type *const name = (type *)emu_block_shared()
+
 #endif
 
 /* Blocks that are launched together in clusters of `cluster` (grid.x is a multiple of it), or, with
@@ -51,5 +58,10 @@ static inline cudaError_t syn_launch_together(const syn_ctx *ctx, void (*kernel)
     config.numAttrs = 1;
     return cudaLaunchKernelEx(&config, kernel, (P)arguments...);
 }
+
+#ifdef SYN_CUDA_EMULATED
+#    define syn_launch_together(ctx, kernel, ...)                                                  \
+        (emu_name(#kernel), syn_launch_together(ctx, kernel, __VA_ARGS__))
+#endif
 
 #endif

@@ -261,6 +261,66 @@ static void one_version_is_one_version(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
 
+/* ---- one run in the place of another ---- */
+
+static void a_place_is_told_before_the_work(void **state)
+{
+    bool holds = true;
+    char path[96];
+    snprintf(path, sizeof path, "%s/nowhere", test_folder);
+    assert_ok(syn_checkpoint_place(path, &holds));
+    assert_false(holds);
+    assert_ok(syn_checkpoint_place(test_folder, &holds));
+    assert_false(holds);
+    save_steps(1, 2);
+    assert_ok(syn_checkpoint_place(test_folder, &holds));
+    assert_true(holds);
+    snprintf(path, sizeof path, "%s/versions/000001", test_folder);
+    assert_fails(syn_checkpoint_place(path, &holds), SYN_ERR_FORMAT,
+                 "this folder is one version of a checkpoint, not a store");
+    assert_int_equal(access(path_of("nowhere"), F_OK), -1);
+}
+
+static void only_the_latest_is_kept(void **state)
+{
+    assert_ok(save_step_as(test_folder, 1, true, 0));
+    save_steps(2, 4);
+    assert_ok(syn_checkpoint_keep_latest(test_folder));
+    assert_string_equal(versions_of(test_folder), "4+");
+    assert_string_equal(link_of("best"), "");
+    assert_int_equal(step_of(test_folder, NULL), 4);
+    assert_ok(save_step_as(test_folder, 5, true, 0));
+    assert_ok(syn_checkpoint_keep_latest(test_folder));
+    assert_string_equal(versions_of(test_folder), "5*+");
+    assert_ok(syn_checkpoint_keep_latest(test_folder));
+    assert_string_equal(versions_of(test_folder), "5*+");
+}
+
+static void a_version_with_a_file_of_somebody_else_stays(void **state)
+{
+    save_steps(1, 3);
+    text_write("versions/000002/notes", "mine");
+    text_write("notes", "mine");
+    assert_ok(syn_checkpoint_keep_latest(test_folder));
+    assert_string_equal(versions_of(test_folder), "2 3+");
+    assert_int_equal(access(path_of("versions/000002/notes"), F_OK), 0);
+    assert_int_equal(access(path_of("notes"), F_OK), 0);
+    assert_int_equal(step_of(test_folder, "2"), 2);
+}
+
+static void nothing_is_removed_where_nothing_was_saved(void **state)
+{
+    syn_folder folder;
+    assert_fails(syn_checkpoint_keep_latest(test_folder), SYN_ERR_IO, "no version has been saved");
+    assert_fails(syn_checkpoint_keep_latest("/nowhere"), SYN_ERR_IO, "/nowhere: No such file");
+    save_steps(1, 2);
+    assert_ok(syn_folder_open(&folder, test_folder, false));
+    assert_ok(syn_folder_lock(&folder));
+    assert_fails(syn_checkpoint_keep_latest(test_folder), SYN_ERR_IO, "another process is saving");
+    syn_folder_close(&folder);
+    assert_string_equal(versions_of(test_folder), "1 2+");
+}
+
 int main(void)
 {
     setenv("LOG_LEVEL", "error", 1); /* falling back is warned about, which is not under test */
@@ -284,6 +344,10 @@ int main(void)
         TEST(the_best_never_goes),
         TEST(the_last_that_verifies_never_goes),
         TEST(one_version_is_one_version),
+        TEST(a_place_is_told_before_the_work),
+        TEST(only_the_latest_is_kept),
+        TEST(a_version_with_a_file_of_somebody_else_stays),
+        TEST(nothing_is_removed_where_nothing_was_saved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -285,7 +285,7 @@ static void play_and_compare(world *w, bool central, int turns)
     real reward[ENVS];
     uint8_t done[ENVS];
     syn_rng rng = syn_rng_make(11, SYN_STREAM_TEST);
-    const syn_env_source src = {w->tasks.info, w->record, RECORDS, 0.5f, 12};
+    const syn_env_source src = {w->tasks.info, w->record, RECORDS, 0.5f, 12, {0}};
     assert_ok(syn_observer_init(&w->ctx, &o, ENVS, central));
     assert_ok(syn_observation_alloc(&w->ctx, &x, ENVS));
     assert_ok(syn_env_reset_batch(&w->ctx, ENVS, envs, &w->cfg, &src, 0));

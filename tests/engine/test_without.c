@@ -289,6 +289,28 @@ static void other_names_are_refused(void **state)
     assert_non_null(strstr(syn_error_text(), "unsent"));
 }
 
+/* What kernels leave out is what host code zeroes, for every ablation and input. */
+static void columns_as_bits_are_columns_as_zeros(void **state)
+{
+    (void)state;
+    static const int width[SYN_INPUT_COUNT] = {
+        [SYN_INPUT_RANKER] = SYN_DX,     [SYN_INPUT_RANKER_ALL] = SYN_DX,
+        [SYN_INPUT_REFINER] = SYN_DX,    [SYN_INPUT_ITEM] = SYN_DI,
+        [SYN_INPUT_MESSAGE] = SYN_DM,    [SYN_INPUT_PAIR] = SYN_PAIR_X,
+        [SYN_INPUT_AGENT] = SYN_AGENT_X, [SYN_INPUT_SUMMARY] = SYN_SUMMARY,
+    };
+    for (uint32_t without = 0; without < 1u << SYN_WITHOUT_COUNT; without++) {
+        for (int input = 0; input < SYN_INPUT_COUNT; input++) {
+            const syn_columns c = syn_without_columns(without, (syn_input)input);
+            real x[SYN_DM];
+            for (int k = 0; k < width[input]; k++) x[k] = 1;
+            syn_without_apply(without, (syn_input)input, 1, x);
+            for (int k = 0; k < width[input]; k++)
+                assert_int_equal(x[k] == 0, syn_column_falls(&c, k));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +321,7 @@ int main(void)
         cmocka_unit_test(without_gap_the_policy_does_not_read_the_detector),
         cmocka_unit_test(without_state_the_past_is_forgotten),
         cmocka_unit_test(ablations_combine),
+        cmocka_unit_test(columns_as_bits_are_columns_as_zeros),
         cmocka_unit_test(names_are_read_and_written),
         cmocka_unit_test(other_names_are_refused),
     };

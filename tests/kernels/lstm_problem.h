@@ -82,7 +82,8 @@ static inline problem problem_create(shape z, int threads)
     return p;
 }
 
-enum { PROBLEM_BUFFERS = 20 };
+/* The inputs come first. */
+enum { PROBLEM_BUFFERS = 20, PROBLEM_INPUTS = 9 };
 
 typedef struct problem_buffer {
     const char *name;

@@ -585,7 +585,7 @@ static void a_batch_starts_the_next_episode_in_place_and_counts_the_last(void **
     static batch one, two;
     for (int t = 0; t < 6; t++) info[t] = task_make(&rng, 5 + t / 2, 2);
     cfg.turns_max = 12;
-    const syn_env_source src = {info, record, 3, 0.3f, 77};
+    const syn_env_source src = {info, record, 3, 0.3f, 77, {0}};
     batch_play(&one, &cfg, &src, 1);
     batch_play(&two, &cfg, &src, 3);
     assert_memory_equal(one.envs, two.envs, sizeof one.envs);
@@ -613,7 +613,7 @@ static void episodes_come_from_the_listed_records_with_their_share_untitled(void
     int drawn[20] = {0}, untitled = 0;
     syn_rng rng = test_rng(13);
     for (int t = 0; t < 20; t++) info[t] = task_make(&rng, 6, 2);
-    const syn_env_source src = {info, record, 3, 0.3f, 78};
+    const syn_env_source src = {info, record, 3, 0.3f, 78, {0}};
     for (int n = 0; n < EPISODES; n++) {
         syn_env e;
         syn_env_start(&e, &cfg, &src, (uint64_t)n);
@@ -637,7 +637,7 @@ static void teams_and_sources_that_cannot_be_are_refused(void **state)
     syn_rng rng = test_rng(14);
     syn_task_info info[2] = {task_make(&rng, 6, 2), task_make(&rng, 6, 2)};
     int32_t record[1] = {0};
-    syn_env_source src = {info, record, 0, 0, 1};
+    syn_env_source src = {info, record, 0, 0, 1, {0}};
     assert_ok(syn_ctx_init(&ctx, SYN_DEVICE_CPU, 1));
     assert_int_equal(syn_env_reset_batch(&ctx, 1, &e, &cfg, &src, 0), SYN_ERR_INVALID);
     src.records = 1;

@@ -29,6 +29,7 @@ static int set_up(void **state)
     cache_write("two.h5", 2, 1);
     text_write("file", "");
     text_write("empty.json", "[]");
+    mkdir(path_of("empty"), 0700);
     damaged_write("cut.h5", "good.h5", 3000);
     untrained_write("init", "good.h5", true, false);
     untrained_write("trained", "good.h5", true, true);
@@ -120,7 +121,8 @@ static void wrong_use_of_pretrain_is_one_sentence(void **state)
         {"pretrain --data good.h5 --out out --component gap", 2, "'gap' is not one of"},
         {"pretrain --data good.h5 --out out --component state_encoder --init bare", 1,
          "bare: holds no ckm"},
-        {"pretrain --data good.h5 --out out --init nowhere " PRETRAIN, 1, "nowhere: No such file"},
+        {"pretrain --data good.h5 --out out --init nowhere " PRETRAIN, 1,
+         "--init: nowhere: there is no such folder; --init takes what"},
         {"pretrain --data good.h5 --out out --init damaged " PRETRAIN, 1,
          "damaged/versions/000001/weights.h5: damaged: 1000 bytes"},
         {"pretrain --data good.h5 --out out " PRETRAIN " --cross-fit 1", 2, "--cross-fit is 1"},
@@ -139,14 +141,28 @@ static void wrong_use_of_train_is_one_sentence(void **state)
          "--init is missing: give the folder that 'syncog pretrain' wrote"},
         {"train --data two.h5 --init init --out out " TRAIN, 1,
          "two.h5: 2 records are too few to train on"},
-        {"train --data good.h5 --init nowhere --out out " TRAIN, 1, "nowhere: No such file"},
-        {"train --data good.h5 --init . --out out " TRAIN, 1, "no checkpoint in this folder"},
-        {"train --data good.h5 --init file --out out " TRAIN, 1, "file: Not a directory"},
+        {"train --data good.h5 --init nowhere --out out " TRAIN, 1,
+         "--init: nowhere: there is no such folder; --init takes what"},
+        {"train --data good.h5 --init . --out out " TRAIN, 1,
+         "--init: .: no checkpoint in this folder; --init takes what"},
+        {"train --data good.h5 --init file --out out " TRAIN, 1,
+         "--init: file: is a file, not a checkpoint's folder"},
         {"train --data good.h5 --init damaged --out out " TRAIN, 1,
          "damaged/versions/000001/weights.h5: damaged: 1000 bytes"},
         {"train --data good.h5 --init bare --out out " TRAIN, 1,
          "bare: holds no ckm and gap detector"},
-        {"train --data good.h5 --out out --resume " TRAIN, 1, "out: No such file"},
+        {"train --data good.h5 --out out --resume " TRAIN, 1,
+         "--resume: out: there is no such folder; begin the run with --init DIR, without --resume"},
+        {"train --data good.h5 --out empty --resume " TRAIN, 1,
+         "--resume: empty: no checkpoint in this folder to go on from; begin the run with --init"},
+        {"train --data good.h5 --out init --resume " TRAIN, 1,
+         "--resume: init: holds no run to go on with, but a checkpoint without a policy"},
+        {"train --data good.h5 --out init/versions/000001 --resume " TRAIN, 1,
+         "init/versions/000001: this folder is one version of a checkpoint, not a store"},
+        {"train --data good.h5 --init init --out init/latest " TRAIN, 1,
+         "init/latest: this folder is one version of a checkpoint, not a store"},
+        {"train --data good.h5 --out init --resume --overwrite " TRAIN, 2,
+         "--resume goes on with the run in OUT, --overwrite replaces it"},
         {"train --data good.h5 --init init --out out --num-agents-range 5", 2,
          "it is A-B with 2 <= A <= B <= 10"},
         {"train --data good.h5 --init init --out out --num-agents-range 4-3", 2,
@@ -238,7 +254,10 @@ static void a_file_size_limit_leaves_nothing(void **state)
     assert_failed("not saved: File too large");
     content_of("trained", content[0]); /* what stood there stays */
     assert_int_equal(
-        syncog("%spretrain --data good.h5 --out trained --component ckm " PRETRAIN, line), 1);
+        syncog("%spretrain --data good.h5 --out trained --overwrite --component ckm " PRETRAIN,
+               line),
+        1);
+    assert_failed("not saved: File too large");
     assert_string_equal(content[0], content_of("trained", content[1]));
     assert_int_equal(folder_count(path_of("trained")), 2);
     snprintf(line, sizeof line, "--version; ulimit -f 8; '%s' ", SYN_PROGRAM);
@@ -259,8 +278,8 @@ static void a_full_disk_leaves_the_version_before(void **state)
     int first = syncog(
         "pretrain --data good.h5 --out small/run --component ckm " PRETRAIN); /* takes 7 MiB */
     if (first == 0) content_of("small/run", content[0]);
-    int second =
-        syncog("pretrain --data good.h5 --out small/run --component ckm --seed 2 " PRETRAIN);
+    int second = syncog(
+        "pretrain --data good.h5 --out small/run --overwrite --component ckm --seed 2 " PRETRAIN);
     char sentence[512];
     snprintf(sentence, sizeof sentence, "%.500s", complained);
     if (first == 0) content_of("small/run", content[1]);

@@ -1,15 +1,11 @@
-/* Phase 2 as a whole: equal seeds give equal bits, a short run improves the policy by far, what it
- * writes is what it says, and a killed run leaves checkpoints that load and goes on from them. */
+/* Phase 2 as a whole: equal seeds give equal bits, a short run improves the policy by far, and
+ * what it writes is what it says. */
 #include "tests/trainer/commands.h"
 
 #include <jansson.h>
-#include <signal.h>
-#include <sys/prctl.h>
 
 #include "kernels/base/progress.h"
 #include "trainer/policies.h"
-
-enum { KILLS = 10 };
 
 #define TINY                                                                                       \
     "--batch-size 128 --mini-batch-size 64 --horizon 8 --epochs 2 --eval-episodes 40 "             \
@@ -208,98 +204,6 @@ static void other_shapes_begin_the_episodes_anew(void **state)
     assert_non_null(strstr(said, "trained 384 env-steps"));
 }
 
-/* ---- Kills ---- */
-
-/* A run into folder/NAME that ends after so many steps, unless it is killed. */
-static pid_t train_start(const char *name, const char *env_steps, bool resume, const char *seed)
-{
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child) return child;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (chdir(test_folder) != 0 || !freopen("killed.out", "w", stdout) ||
-        !freopen("killed.err", "w", stderr)) {
-        _exit(9);
-    }
-    execl(SYN_PROGRAM, SYN_PROGRAM, "train", "--data", "train.h5", "--init", "init", "--out", name,
-          "--env-steps", env_steps, "--batch-size", "64", "--mini-batch-size", "32", "--horizon",
-          "8", "--epochs", "1", "--eval-episodes", "8", "--eval-interval", "1",
-          "--checkpoint-interval", "1", "--threads", "1", "--seed", seed,
-          resume ? "--resume" : NULL, NULL);
-    _exit(9);
-}
-
-/* When the manifest was last renamed into its place; 0: never. */
-static double saved_at(const char *manifest)
-{
-    struct stat status;
-    if (stat(path_of(manifest), &status) != 0) return 0;
-    return (double)status.st_mtim.tv_sec + 1e-9 * (double)status.st_mtim.tv_nsec;
-}
-
-/* Once the run has saved, a kill comes at some moment of the updates and saves that follow, at most
- * `longest` seconds later. Returns false when the run had ended well before. */
-static bool train_killed(pid_t child, const char *manifest, double last, int k, double longest)
-{
-    int status = 0;
-    const double begun = syn_clock_s();
-    while (saved_at(manifest) <= last && syn_clock_s() - begun < 60) usleep(10000);
-    usleep((useconds_t)(1e6 * longest * fmod(k * 0.6180339887, 1.0)));
-    kill(child, SIGKILL);
-    waitpid(child, &status, 0);
-    if (WIFSIGNALED(status)) return true;
-    if (WEXITSTATUS(status)) {
-        slurp("killed.err", complained);
-        fail_msg("it failed before it was killed: %s", complained);
-    }
-    return false;
-}
-
-static int64_t generation_of(const char *name)
-{
-    syn_checkpoint *cp = NULL;
-    assert_ok(syn_checkpoint_open(path_of(name), &cp));
-    assert_false(syn_checkpoint_is_fallback(cp));
-    int64_t generation = syn_checkpoint_version(cp);
-    syn_checkpoint_close(cp);
-    return generation;
-}
-
-static void a_killed_run_leaves_checkpoints_that_load(void **state)
-{
-    const char *manifest = "killed/latest/manifest.json";
-    int64_t before = 0;
-    for (int k = 0; k < KILLS; k++) {
-        const double last = saved_at(manifest);
-        pid_t child = train_start("killed", "10000000", before > 0, "1");
-        assert_true(train_killed(child, manifest, last, k, 0.3));
-        assert_works("checkpoint verify killed");
-        int64_t generation = generation_of("killed/latest");
-        assert_true(generation > before);
-        before = generation;
-    }
-    assert_works("train --data train.h5 --out killed --env-steps 1 --resume " TINY);
-}
-
-static void a_killed_and_resumed_run_ends_in_the_same_bits(void **state)
-{
-    char whole[HASH_TEXT], resumed[HASH_TEXT];
-    int kills = 0, status = 0;
-    waitpid(train_start("whole", "768", false, "5"), &status, 0);
-    assert_int_equal(status, 0);
-    for (int k = 1; k <= 3; k++) {
-        const double last = saved_at("broken/latest/manifest.json");
-        kills += train_killed(train_start("broken", "768", k > 1, "5"),
-                              "broken/latest/manifest.json", last, k, 0.1);
-    }
-    waitpid(train_start("broken", "768", true, "5"), &status, 0);
-    assert_int_equal(status, 0);
-    assert_true(kills > 0);
-    assert_string_equal(content_of("whole/latest", whole), content_of("broken/latest", resumed));
-    assert_string_equal(content_of("whole", whole), content_of("broken", resumed));
-    assert_int_equal(assert_same_metrics("whole", "broken"), 12);
-}
-
 /* ---- Learning ---- */
 
 /* Mean return of sampled actions on records that no phase has seen. */
@@ -372,8 +276,6 @@ int main(void)
         cmocka_unit_test(saves_and_a_resume_leave_no_trace),
         cmocka_unit_test(another_game_or_other_data_are_refused),
         cmocka_unit_test(other_shapes_begin_the_episodes_anew),
-        cmocka_unit_test(a_killed_run_leaves_checkpoints_that_load),
-        cmocka_unit_test(a_killed_and_resumed_run_ends_in_the_same_bits),
         cmocka_unit_test(a_short_run_improves_the_policy),
     };
     return cmocka_run_group_tests(tests, set_up, folder_teardown);

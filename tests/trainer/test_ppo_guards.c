@@ -200,7 +200,7 @@ static void normalising_leaves_what_the_critic_says(void **state)
     const real *bias = syn_value(&w->control.params, SYN_C_CRITIC_OUT_B);
     double before = (double)*bias, slope = (double)out[9];
     for (int k = 0; k < 12; k++) {
-        syn_value_norm_update(&n, 3 + k, 30 + 7 * k * k, &w->control);
+        assert_ok(syn_value_norm_update(&w->ctx, &n, 3 + k, 30 + 7 * k * k, &w->control));
         const double mean = syn_value_norm_mean(&n), std = syn_value_norm_std(&n);
         assert_true(fabs((double)*bias * std + mean - before) < 1e-4);
         assert_true(fabs((double)out[9] * std / slope - 1) < 1e-4);
@@ -214,13 +214,13 @@ static void the_moments_are_those_of_the_returns(void **state)
     syn_value_norm n = {0};
     assert_ok(syn_control_init(&w->ctx, &w->control, 5));
     assert_true(syn_value_norm_mean(&n) == 0 && syn_value_norm_std(&n) == 1);
-    syn_value_norm_update(&n, -2, 13, &w->control); /* mean -2, variance 9 */
+    assert_ok(syn_value_norm_update(&w->ctx, &n, -2, 13, &w->control)); /* mean -2, variance 9 */
     assert_true(fabs(syn_value_norm_mean(&n) + 2) < 1e-12);
     assert_true(fabs(syn_value_norm_std(&n) - 3) < 1e-12);
-    for (int k = 0; k < 300; k++) syn_value_norm_update(&n, 5, 29, &w->control);
+    for (int k = 0; k < 300; k++) assert_ok(syn_value_norm_update(&w->ctx, &n, 5, 29, &w->control));
     assert_true(fabs(syn_value_norm_mean(&n) - 5) < 1e-4); /* the past fades */
     assert_true(fabs(syn_value_norm_std(&n) - 2) < 1e-4);
-    for (int k = 0; k < 300; k++) syn_value_norm_update(&n, 5, 25, &w->control);
+    for (int k = 0; k < 300; k++) assert_ok(syn_value_norm_update(&w->ctx, &n, 5, 25, &w->control));
     assert_true(syn_value_norm_std(&n) > 1e-3); /* equal returns divide by no zero */
     syn_control_free(&w->ctx, &w->control);
 }

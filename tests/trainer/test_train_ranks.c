@@ -7,13 +7,15 @@
 #include "trainer/train.h"
 
 #define SMALL                                                                                      \
-    "--data train.h5 --batch-size 128 --mini-batch-size 64 --horizon 8 --epochs 2 "                \
+    "--data train.h5 --data more.h5@2.5 --batch-size 128 --mini-batch-size 64 --horizon 8 "        \
+    "--epochs 2 "                                                                                  \
     "--eval-episodes 21 --eval-interval 1 --num-agents-range 2-4 --threads 1 "
 
 static int set_up(void **state)
 {
     if (folder_setup(state)) return -1;
     cache_write("train.h5", 40, 1);
+    cache_write("more.h5", 20, 2);
     untrained_write("init", "train.h5", true, false);
     return 0;
 }
@@ -114,7 +116,7 @@ static void ranks_that_were_told_different_things_do_not_begin(void **state)
 static void the_failure_of_one_rank_ends_all(void **state)
 {
     assert_int_equal(train_on(2, "out", "--init $( [ $r = 1 ] && echo nowhere || echo init)"), 1);
-    assert_non_null(strstr(complained, "nowhere: No such file"));
+    assert_non_null(strstr(complained, "nowhere: there is no such folder"));
     assert_int_not_equal(access(path_of("out"), F_OK), 0);
 }
 

@@ -161,22 +161,23 @@ static void a_number_that_is_not_finite_reaches_no_file(void **state)
     assert_works("checkpoint verify sound");
 }
 
-/* Nor does a run that begins anew in the same place, and comes to nothing, take anything away. */
-static void an_earlier_runs_metrics_outlive_a_run_without_a_line(void **state)
+/* Nor does a run that is to replace another one, and comes to nothing, take anything away. */
+static void a_run_without_a_line_replaces_nothing(void **state)
 {
+    char before[HASH_TEXT], after[HASH_TEXT];
     size_t bytes;
     assert_works(SMALL "--init init --out earlier --env-steps 256");
     assert_works(SMALL "--init init --out spoilt --env-steps 128");
+    content_of("earlier/latest", before);
     poison("spoilt");
-    assert_int_equal(syncog(SMALL "--init spoilt/latest --out earlier --env-steps 256"), 1);
+    assert_int_equal(syncog(SMALL "--init spoilt/latest --out earlier --overwrite --env-steps 256"),
+                     1);
     assert_non_null(strstr(complained, "update 1: the value of environment 0"));
     char *text = file_read(path_of("earlier/metrics.jsonl"), &bytes);
     assert_int_equal(line_count(text), 2);
     free(text);
-    assert_works(SMALL "--init init --out earlier --env-steps 128 --seed 2");
-    text = file_read(path_of("earlier/metrics.jsonl"), &bytes);
-    assert_int_equal(line_count(text), 1); /* the first line of another run replaces them */
-    free(text);
+    assert_string_equal(content_of("earlier/latest", after), before);
+    assert_works(SMALL "--out earlier --resume --env-steps 384");
 }
 
 /* ---- The disk is full ---- */
@@ -230,7 +231,7 @@ int main(void)
         cmocka_unit_test(a_run_ends_when_its_patience_does),
         cmocka_unit_test(a_signal_saves_and_the_run_goes_on_to_the_bit),
         cmocka_unit_test(a_number_that_is_not_finite_reaches_no_file),
-        cmocka_unit_test(an_earlier_runs_metrics_outlive_a_run_without_a_line),
+        cmocka_unit_test(a_run_without_a_line_replaces_nothing),
         cmocka_unit_test(a_save_that_fails_ends_the_run_and_keeps_what_was),
         cmocka_unit_test(the_clock_saves_too),
         cmocka_unit_test(no_more_versions_are_kept_than_asked_for),

@@ -1,0 +1,483 @@
+#include "engine/scorer_queue.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/scorer_private.h"
+#include "kernels/base/progress.h"
+
+/* Jobs wait in three lines, each in the order in which they came. */
+typedef enum line_kind { SESSIONS, PAIRS, OTHERS, LINES } line_kind;
+
+enum { GAP_JOBS_MAX = 256, GAP_ROWS = SYN_SCORER_NET_ROWS };
+
+typedef struct line {
+    syn_job *first, *last;
+} line;
+
+struct syn_scorer_queue {
+    syn_scorer_queue_options options;
+    const syn_model *model;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of what follows, up to the next line */
+    pthread_cond_t news, opened;
+    line lines[LINES];
+    int waiting;
+    bool sleeping, closing, ready;
+    syn_status opening; /* and its sentence */
+    char sentence[1024];
+    syn_scorer_queue_stats stats;
+
+    /* The thread's own. */
+    syn_ctx ctx;
+    syn_scorer *scorer;
+    syn_job **job; /* (jobs_max): the batch */
+    syn_score_request *request;
+    syn_score_result *result;
+    syn_gap_part *part;
+    uint64_t *stamp; /* (slots): the batch that last met the slot */
+    uint64_t batch;
+};
+
+static line_kind line_of(syn_job_kind kind)
+{
+    return kind <= SYN_JOB_CLOSE ? SESSIONS : kind == SYN_JOB_GAPS ? PAIRS : OTHERS;
+}
+
+static void line_add(line *l, syn_job *job)
+{
+    job->previous = l->last;
+    job->next = NULL;
+    *(l->last ? &l->last->next : &l->first) = job;
+    l->last = job;
+}
+
+static void line_remove(line *l, syn_job *job)
+{
+    *(job->previous ? &job->previous->next : &l->first) = job->next;
+    *(job->next ? &job->next->previous : &l->last) = job->previous;
+    job->previous = job->next = NULL;
+}
+
+/* ---- Ends of jobs ---- */
+
+static void end_with(syn_job *job, syn_status st, const char *sentence)
+{
+    job->status = st;
+    job->error[0] = 0;
+    if (st != SYN_OK) snprintf(job->error, sizeof job->error, "%s", sentence);
+}
+
+static void count(syn_scorer_queue_stats *s, const syn_job *job)
+{
+    s->done[job->kind]++;
+    s->failed += job->status != SYN_OK;
+    syn_histogram_add(&s->queue, job->times.queue_s);
+    if (!job->times.batch) return;
+    syn_histogram_add(&s->copy, job->times.copy_s);
+    syn_histogram_add(&s->compute, job->times.compute_s);
+}
+
+/* Jobs that have their status are handed on, counted before: `done` may read the stats. */
+static void hand_on(syn_scorer_queue *q, syn_job **job, int n)
+{
+    pthread_mutex_lock(&q->lock);
+    for (int k = 0; k < n; k++) count(&q->stats, job[k]);
+    if (job[0]->times.batch) {
+        q->stats.batches++;
+        q->stats.batched += (uint64_t)n;
+    }
+    q->stats.slots_open = syn_scorer_slots_open(q->scorer);
+    pthread_mutex_unlock(&q->lock);
+    for (int k = 0; k < n; k++) job[k]->done(job[k]);
+}
+
+static void end_one(syn_scorer_queue *q, syn_job *job, syn_status st, const char *sentence)
+{
+    end_with(job, st, sentence);
+    hand_on(q, &job, 1);
+}
+
+static void job_times(syn_job *job, const syn_score_times *t, int batch)
+{
+    job->times.copy_s = t->copy_s;
+    job->times.compute_s = t->compute_s;
+    job->times.batch = batch;
+}
+
+/* ---- Work ---- */
+
+/* Jobs whose own fault stops them end here; returns how many are left. */
+static int scores_check(syn_scorer_queue *q, int n)
+{
+    int kept = 0;
+    for (int k = 0; k < n; k++) {
+        syn_job *job = q->job[k];
+        const syn_status st = syn_scorer_check(q->scorer, &job->ask.score);
+        if (st != SYN_OK) {
+            end_one(q, job, st, syn_error_text());
+            continue;
+        }
+        q->request[kept] = job->ask.score;
+        q->job[kept++] = job;
+    }
+    return kept;
+}
+
+static void scores_run(syn_scorer_queue *q, int n)
+{
+    syn_score_times times = {0};
+    n = scores_check(q, n);
+    if (n == 0) return;
+    const syn_status st = syn_scorer_score(q->scorer, n, q->request, q->result, &times);
+    const char *sentence =
+        st == SYN_OK ? "the policy's probabilities are not finite" : syn_error_text();
+    for (int k = 0; k < n; k++) {
+        syn_job *job = q->job[k];
+        job_times(job, &times, n);
+        job->result = st == SYN_OK ? q->result[k] : (syn_score_result){.status = st};
+        end_with(job, job->result.status, sentence);
+    }
+    hand_on(q, q->job, n);
+}
+
+static void gaps_run(syn_scorer_queue *q, int n)
+{
+    int kept = 0;
+    for (int k = 0; k < n; k++) {
+        syn_job *job = q->job[k];
+        const syn_gap_part *part = &job->ask.gaps;
+        if (part->n < 0 || (part->n > 0 && !part->pair)) {
+            end_one(q, job, SYN_ERR_INVALID, "a number of pairs below 0, or none given");
+            continue;
+        }
+        q->part[kept] = *part;
+        q->job[kept++] = job;
+    }
+    if (kept == 0) return;
+    syn_score_times times = {0};
+    const syn_status st = syn_scorer_gaps(q->scorer, kept, q->part, &times);
+    for (int k = 0; k < kept; k++) {
+        job_times(q->job[k], &times, kept);
+        end_with(q->job[k], st, syn_error_text());
+    }
+    hand_on(q, q->job, kept);
+}
+
+static void one_run(syn_scorer_queue *q, syn_job *job)
+{
+    syn_score_times times = {0};
+    syn_status st = SYN_OK;
+    int batch = 0;
+    switch (job->kind) {
+    case SYN_JOB_OPEN:
+        st = syn_scorer_slot_open(q->scorer, job->ask.session.task, &job->ask.session.slot);
+        break;
+    case SYN_JOB_PIECES:
+        st = syn_scorer_slot_pieces(q->scorer, job->ask.session.slot, job->ask.session.task);
+        break;
+    case SYN_JOB_CLOSE:
+        syn_scorer_slot_close(q->scorer, job->ask.session.slot);
+        break;
+    case SYN_JOB_CKM:
+        st = syn_scorer_ckm(q->scorer, &job->ask.ckm, &times);
+        batch = 1;
+        break;
+    case SYN_JOB_STATES:
+        st = syn_scorer_states(q->scorer, &job->ask.states, &times);
+        batch = 1;
+        break;
+    default:
+        st = syn_scorer_policy(q->scorer, &job->ask.policy, &times);
+        batch = 1;
+    }
+    job_times(job, &times, batch);
+    end_one(q, job, st, syn_error_text());
+}
+
+/* ---- What comes next; with the lock ---- */
+
+static syn_job *pick(syn_scorer_queue *q, line *l, syn_job *job, int at, double now)
+{
+    syn_job *next = job->next;
+    line_remove(l, job);
+    q->waiting--;
+    job->waits = false;
+    job->times = (syn_job_times){.queue_s = now - job->submitted_s};
+    q->job[at] = job;
+    return next;
+}
+
+/* Requests of different slots from the head of the line on, up to what is no request. */
+static int scores_pick(syn_scorer_queue *q, line *l, double now)
+{
+    int n = 0;
+    q->batch++;
+    for (syn_job *job = l->first; job && n < q->options.scorer.batch_max;) {
+        if (job->kind != SYN_JOB_SCORE) break;
+        const int64_t at = job->ask.score.slot % SYN_SCORER_SLOTS_MAX;
+        if (at >= 0 && at < q->options.scorer.slots) {
+            if (q->stamp[at] == q->batch) {
+                job = job->next;
+                continue;
+            }
+            q->stamp[at] = q->batch;
+        }
+        job = pick(q, l, job, n++, now);
+    }
+    return n;
+}
+
+static int gaps_pick(syn_scorer_queue *q, line *l, double now)
+{
+    int n = 0;
+    int64_t rows = 0;
+    for (syn_job *job = l->first; job && n < GAP_JOBS_MAX && rows < GAP_ROWS;) {
+        rows += job->ask.gaps.n > 0 ? job->ask.gaps.n : 0;
+        job = pick(q, l, job, n++, now);
+    }
+    return n;
+}
+
+/* The line whose first job is the oldest; NULL where nobody waits. */
+static line *oldest(syn_scorer_queue *q)
+{
+    line *found = NULL;
+    for (int k = 0; k < LINES; k++) {
+        line *l = &q->lines[k];
+        if (l->first && (!found || l->first->submitted_s < found->first->submitted_s)) found = l;
+    }
+    return found;
+}
+
+/* Until there is something to do: a job, enough of them or one that has waited long enough where
+ * company is waited for, or the end. False at the end. */
+static bool await(syn_scorer_queue *q)
+{
+    const int enough = q->options.scorer.batch_max < q->options.length_max
+                           ? q->options.scorer.batch_max
+                           : q->options.length_max;
+    while (!q->closing) {
+        const line *l = oldest(q);
+        const double left_s =
+            l ? l->first->submitted_s + q->options.max_delay_us * 1e-6 - syn_clock_s() : 0;
+        if (l && (q->options.max_delay_us == 0 || q->waiting >= enough || left_s <= 0)) return true;
+        q->sleeping = true;
+        if (!l) {
+            pthread_cond_wait(&q->news, &q->lock);
+        } else {
+            struct timespec until;
+            clock_gettime(CLOCK_MONOTONIC, &until);
+            const int64_t ns = until.tv_nsec + (int64_t)(left_s * 1e9);
+            until.tv_sec += ns / 1000000000;
+            until.tv_nsec = ns % 1000000000;
+            (void)pthread_cond_timedwait(&q->news, &q->lock, &until);
+        }
+        q->sleeping = false;
+    }
+    return false;
+}
+
+/* One batch; false when the queue closes. */
+static bool serve(syn_scorer_queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    if (!await(q)) {
+        pthread_mutex_unlock(&q->lock);
+        return false;
+    }
+    line *l = oldest(q);
+    const syn_job_kind kind = l->first->kind;
+    const double now = syn_clock_s();
+    int n = 1;
+    if (kind == SYN_JOB_SCORE)
+        n = scores_pick(q, l, now);
+    else if (kind == SYN_JOB_GAPS)
+        n = gaps_pick(q, l, now);
+    else
+        (void)pick(q, l, l->first, 0, now);
+    pthread_mutex_unlock(&q->lock);
+    if (kind == SYN_JOB_SCORE)
+        scores_run(q, n);
+    else if (kind == SYN_JOB_GAPS)
+        gaps_run(q, n);
+    else
+        one_run(q, q->job[0]);
+    return true;
+}
+
+static void dismiss_all(syn_scorer_queue *q)
+{
+    for (;;) {
+        pthread_mutex_lock(&q->lock);
+        line *l = oldest(q);
+        if (l) (void)pick(q, l, l->first, 0, syn_clock_s());
+        pthread_mutex_unlock(&q->lock);
+        if (!l) return;
+        end_one(q, q->job[0], SYN_ERR_INTERRUPTED, "the scorer is closing");
+    }
+}
+
+static void *run(void *user)
+{
+    syn_scorer_queue *q = user;
+    const syn_scorer_queue_options *o = &q->options;
+    syn_device_select(o->device_index);
+    syn_status st = syn_ctx_init(&q->ctx, o->device, o->threads);
+    const bool has_ctx = st == SYN_OK;
+    if (has_ctx) {
+        q->ctx.math = o->math;
+        st = syn_scorer_open(&q->ctx, q->model, &o->scorer, &q->scorer);
+    }
+    pthread_mutex_lock(&q->lock);
+    q->opening = st;
+    snprintf(q->sentence, sizeof q->sentence, "%s", st == SYN_OK ? "" : syn_error_text());
+    q->ready = true;
+    pthread_cond_signal(&q->opened);
+    pthread_mutex_unlock(&q->lock);
+    while (st == SYN_OK && serve(q)) continue;
+    if (st == SYN_OK) dismiss_all(q);
+    syn_scorer_close(q->scorer);
+    if (has_ctx) syn_ctx_free(&q->ctx);
+    return NULL;
+}
+
+/* ---- Opening and closing ---- */
+
+static void queue_free(syn_scorer_queue *q)
+{
+    pthread_mutex_destroy(&q->lock);
+    pthread_cond_destroy(&q->news);
+    pthread_cond_destroy(&q->opened);
+    free(q->job);
+    free(q->request);
+    free(q->result);
+    free(q->part);
+    free(q->stamp);
+    free(q);
+}
+
+static syn_scorer_queue *queue_make(const syn_model *model, const syn_scorer_queue_options *o)
+{
+    syn_scorer_queue *q = calloc(1, sizeof *q);
+    if (!q) return NULL;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_cond_init(&q->news, &monotonic);
+    pthread_cond_init(&q->opened, NULL);
+    pthread_condattr_destroy(&monotonic);
+    const size_t scores = (size_t)o->scorer.batch_max,
+                 jobs = scores > GAP_JOBS_MAX ? scores : GAP_JOBS_MAX;
+    q->options = *o;
+    q->model = model;
+    q->job = calloc(jobs, sizeof *q->job);
+    q->request = calloc(scores, sizeof *q->request);
+    q->result = calloc(scores, sizeof *q->result);
+    q->part = calloc(GAP_JOBS_MAX, sizeof *q->part);
+    q->stamp = calloc((size_t)o->scorer.slots, sizeof *q->stamp);
+    if (q->job && q->request && q->result && q->part && q->stamp) return q;
+    queue_free(q);
+    return NULL;
+}
+
+static syn_status options_check(const syn_scorer_queue_options *o)
+{
+    SYN_REQUIRE(o->scorer.slots >= 1 && o->scorer.slots <= SYN_SCORER_SLOTS_MAX,
+                "a scorer of %d sessions, allowed are 1 to %d", o->scorer.slots,
+                SYN_SCORER_SLOTS_MAX);
+    SYN_REQUIRE(o->scorer.batch_max >= 1 && o->scorer.batch_max <= SYN_SCORER_BATCH_MAX,
+                "batches of %d, allowed are 1 to %d", o->scorer.batch_max, SYN_SCORER_BATCH_MAX);
+    SYN_REQUIRE(o->length_max >= 1 && o->length_max <= SYN_SCORER_QUEUE_MAX,
+                "a queue of %d, allowed are 1 to %d", o->length_max, SYN_SCORER_QUEUE_MAX);
+    SYN_REQUIRE(o->max_delay_us >= 0 && o->max_delay_us <= 1000000,
+                "a delay of %d microseconds, allowed are 0 to 1000000", o->max_delay_us);
+    return SYN_OK;
+}
+
+syn_status syn_scorer_queue_open(const syn_model *model, const syn_scorer_queue_options *options,
+                                 syn_scorer_queue **out)
+{
+    SYN_REQUIRE(model && options && out, "syn_scorer_queue_open: an argument is NULL");
+    *out = NULL;
+    SYN_RETURN_IF(options_check(options));
+    syn_scorer_queue *q = queue_make(model, options);
+    if (!q) return syn_fail(SYN_ERR_MEMORY, "out of memory for a queue");
+    if (pthread_create(&q->thread, NULL, run, q) != 0) {
+        queue_free(q);
+        return syn_fail(SYN_ERR_MEMORY, "the scorer's thread cannot be started");
+    }
+    pthread_mutex_lock(&q->lock);
+    while (!q->ready) pthread_cond_wait(&q->opened, &q->lock);
+    pthread_mutex_unlock(&q->lock);
+    const syn_status st = q->opening;
+    if (st == SYN_OK) {
+        *out = q;
+        return SYN_OK;
+    }
+    pthread_join(q->thread, NULL);
+    (void)syn_fail(st, "%s", q->sentence);
+    queue_free(q);
+    return st;
+}
+
+void syn_scorer_queue_close(syn_scorer_queue *q)
+{
+    if (!q) return;
+    pthread_mutex_lock(&q->lock);
+    q->closing = true;
+    pthread_cond_signal(&q->news);
+    pthread_mutex_unlock(&q->lock);
+    pthread_join(q->thread, NULL);
+    queue_free(q);
+}
+
+/* ---- From any thread ---- */
+
+syn_status syn_scorer_queue_submit(syn_scorer_queue *q, syn_job *job)
+{
+    SYN_REQUIRE(q && job && job->done, "syn_scorer_queue_submit: queue, job or its `done` is NULL");
+    SYN_REQUIRE((unsigned)job->kind < SYN_JOB_KINDS, "%d is no kind of job", (int)job->kind);
+    pthread_mutex_lock(&q->lock);
+    const bool closing = q->closing, full = q->waiting >= q->options.length_max;
+    if (closing || full) {
+        q->stats.refused++;
+        pthread_mutex_unlock(&q->lock);
+        return closing ? syn_fail(SYN_ERR_INTERRUPTED, "the scorer is closing")
+                       : syn_fail(SYN_ERR_LIMIT, "%d requests wait to be scored, and no more may",
+                                  q->options.length_max);
+    }
+    job->submitted_s = syn_clock_s();
+    job->waits = true;
+    line_add(&q->lines[line_of(job->kind)], job);
+    q->waiting++;
+    if (q->sleeping) pthread_cond_signal(&q->news);
+    pthread_mutex_unlock(&q->lock);
+    return SYN_OK;
+}
+
+bool syn_scorer_queue_cancel(syn_scorer_queue *q, syn_job *job)
+{
+    pthread_mutex_lock(&q->lock);
+    const bool waits = job->waits;
+    if (waits) {
+        line_remove(&q->lines[line_of(job->kind)], job);
+        job->waits = false;
+        q->waiting--;
+        q->stats.cancelled++;
+    }
+    pthread_mutex_unlock(&q->lock);
+    return waits;
+}
+
+void syn_scorer_queue_read(syn_scorer_queue *q, syn_scorer_queue_stats *out)
+{
+    pthread_mutex_lock(&q->lock);
+    *out = q->stats;
+    out->waiting = q->waiting;
+    pthread_mutex_unlock(&q->lock);
+}

@@ -81,7 +81,7 @@ int64_t syn_observer_env_bytes(syn_device device)
                             N * (SYN_CKM + 3 * SYN_GAP_HIDDEN + N + 2);
     if (device == SYN_DEVICE_CPU) return (int64_t)sizeof(real) * buffers;
     const int64_t lists = SYN_TURN_LISTS + N * (2 + R) + (N + 1) * (4 + R) + 3 + R + 2 * N * N;
-    const int64_t items = N * (R - SYN_FOREIGN_ROWS);
+    const int64_t items = N * R;
     const int64_t views = (N + 1) * R * (SYN_DX + 1) + R;
     const int64_t team = items * (SYN_DI + 1 + SYN_DI_HIDDEN + SYN_CKM + 1 + 8 * SYN_CKM_HALF +
                                   SYN_CKM_ATTENTION + 1) +

@@ -12,8 +12,7 @@ enum {
     N = SYN_AGENTS_MAX,
     THREADS = 256,
     WARPS = THREADS / SYN_WARP,
-    RESIDENT = 8,                     /* blocks on a multiprocessor */
-    PIECES_MAX = R - SYN_FOREIGN_ROWS /* present at once */
+    RESIDENT = 8 /* blocks on a multiprocessor */
 };
 
 /* The same for all threads of a warp: its first entry, and how far it is to the next. */
@@ -268,7 +267,7 @@ static __global__ void __launch_bounds__(THREADS) gap_output_kernel(gap_batch b)
 static syn_status knowledge(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
                             const syn_tasks *tasks, const syn_env *envs)
 {
-    const int64_t agents = o->envs * N, items = agents * PIECES_MAX;
+    const int64_t agents = o->envs * N, items = agents * R;
     const syn_turn *t = &o->turn;
     const int32_t *live = syn_turn_length(o, SYN_TURN_AGENTS),
                   *rows = syn_turn_length(o, SYN_TURN_ITEMS);

@@ -50,18 +50,19 @@ syn_status syn_scorer_slot_open(syn_scorer *s, const syn_scorer_task *task, int6
     }
     const int64_t at = s->free_slot;
     syn_slot *slot = &s->slot[at];
+    const syn_store *t = &s->store;
+    const size_t bytes = sizeof(real) * 2 * SYN_STATE;
     SYN_RETURN_IF(task_put(s, slot, task));
+    SYN_RETURN_IF(syn_zero(s->ctx, t->h + at * 2 * SYN_STATE, bytes));
+    SYN_RETURN_IF(syn_zero(s->ctx, t->c + at * 2 * SYN_STATE, bytes));
     s->free_slot = slot->next;
     s->open++;
     slot->generation++;
     slot->decided = -1;
     slot->newest = 0;
     slot->batch = 0;
-    const syn_store *t = &s->store;
-    const size_t bytes = sizeof(real) * 2 * SYN_STATE;
     *out = (int64_t)slot->generation * SYN_SCORER_SLOTS_MAX + at;
-    SYN_RETURN_IF(syn_zero(s->ctx, t->h + at * 2 * SYN_STATE, bytes));
-    return syn_zero(s->ctx, t->c + at * 2 * SYN_STATE, bytes);
+    return SYN_OK;
 }
 
 syn_status syn_scorer_slot_pieces(syn_scorer *s, int64_t name, const syn_scorer_task *task)

@@ -164,11 +164,6 @@ extern "C" syn_status syn_scorer_settle_cuda(syn_ctx *ctx, const syn_store *s, c
 
 /* ---- Host memory and time ---- */
 
-static syn_status failed(cudaError_t error, const char *what)
-{
-    return syn_fail(SYN_ERR_DEVICE, "CUDA: %s: %s", what, cudaGetErrorString(error));
-}
-
 extern "C" void *syn_pinned_alloc_cuda(size_t bytes)
 {
     void *p = NULL;
@@ -187,7 +182,7 @@ extern "C" syn_status syn_scorer_clock_open_cuda(syn_scorer_clock *clock)
     for (int k = 0; k < SYN_SCORER_MARKS; k++) {
         cudaEvent_t event;
         const cudaError_t error = cudaEventCreate(&event);
-        if (error != cudaSuccess) return failed(error, "making an event");
+        if (error != cudaSuccess) return syn_cuda_failed(error, "making an event");
         clock->event[k] = event;
     }
     return SYN_OK;
@@ -203,7 +198,7 @@ extern "C" syn_status syn_scorer_clock_mark_cuda(syn_ctx *ctx, syn_scorer_clock 
 {
     const cudaError_t error =
         cudaEventRecord((cudaEvent_t)clock->event[mark], (cudaStream_t)ctx->stream);
-    return error == cudaSuccess ? SYN_OK : failed(error, "setting a mark");
+    return error == cudaSuccess ? SYN_OK : syn_cuda_failed(error, "setting a mark");
 }
 
 extern "C" double syn_scorer_clock_s_cuda(const syn_scorer_clock *clock, int from, int to)

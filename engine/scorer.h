@@ -16,8 +16,8 @@
  * 1, 4, 16, 64, 256 or 1024 rows, each a graph that opening has recorded. After opening, scoring
  * teams allocates nothing on the device.
  *
- * Threads: a scorer and its context are used by one thread at a time; syn_scorer_task_read and the
- * checks of a request may run beside. engine/scorer_queue.h puts a queue in front. Deterministic.
+ * Threads: a scorer and its context are used by one thread at a time; syn_scorer_task_read may run
+ * beside. engine/scorer_queue.h puts a queue in front. Deterministic.
  *
  * Errors: SYN_ERR_INVALID for what contradicts itself, naming the request; SYN_ERR_LIMIT for too
  * many; SYN_ERR_UNSUPPORTED where the model cannot; SYN_ERR_MEMORY, SYN_ERR_DEVICE. */

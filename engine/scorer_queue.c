@@ -396,6 +396,7 @@ static syn_status options_check(const syn_scorer_queue_options *o)
                 "a queue of %d, allowed are 1 to %d", o->length_max, SYN_SCORER_QUEUE_MAX);
     SYN_REQUIRE(o->max_delay_us >= 0 && o->max_delay_us <= 1000000,
                 "a delay of %d microseconds, allowed are 0 to 1000000", o->max_delay_us);
+    SYN_REQUIRE(o->device_index >= 0, "device number %d: they count from 0", o->device_index);
     return SYN_OK;
 }
 

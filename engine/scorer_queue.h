@@ -34,7 +34,8 @@ typedef struct syn_scorer_queue_options {
     syn_math math;    /* how CUDA computes */
     int threads;      /* of the CPU; 0: one per core */
     int length_max;   /* jobs that may wait, 1 to SYN_SCORER_QUEUE_MAX */
-    int max_delay_us; /* how long the oldest job may wait for a batch to fill; 0: not at all */
+    int max_delay_us; /* how long the oldest job may wait for a batch to fill, up to a second; 0:
+                         not at all */
 } syn_scorer_queue_options;
 
 #define SYN_SCORER_QUEUE_DEFAULT                                                                   \

@@ -79,9 +79,9 @@ static __device__ float piece_features(uint32_t view, int p, const float *quest,
     const float best_cosine = warp_max(cosine), sum = syn_warp_sum(cosine);
     const float mean_cosine = count ? sum / (float)count : 0.0f;
     const float coverage = quest[p * SYN_DQ + SYN_Q_COVERAGE];
-    /* The first of the best; without others any lane does, for its rows are zero. */
-    const int best =
-        count ? __ffs((int)__ballot_sync(SYN_ALL_LANES, on && cosine >= best_cosine)) - 1 : 0;
+    /* The first of the best; without one (no others, or NaN) any lane does. */
+    const uint32_t bests = __ballot_sync(SYN_ALL_LANES, on && cosine >= best_cosine);
+    const int best = bests ? __ffs((int)bests) - 1 : 0;
     put(&f, lane, 14, __shfl_sync(SYN_ALL_LANES, row[SYN_PAIR_CAPITAL], best));
     const float beyond_best = __shfl_sync(SYN_ALL_LANES, row[SYN_PAIR_COVER], best);
     put(&f, lane, 17, count ? beyond_best : coverage);

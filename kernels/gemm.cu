@@ -11,7 +11,13 @@
  * Same bits in equal runs: the algorithm of a shape is asked for once, with the alignments that are
  * known to hold, and split sums are allowed only where the parts are added by a pass of their
  * own. */
-enum { WORKSPACE_BYTES = 32 << 20, PLANS_MAX = 1024, PLANS_SLOTS = 4096, ALIGN_MAX = 16 };
+enum {
+    WORKSPACE_BYTES = 32 << 20,
+    PLANS_MAX = 1024,
+    PLANS_SLOTS = 4096,
+    ALIGN_MAX = 16,
+    BIAS_ALIGN = 16 /* what the epilogue's loads ask for; no preference tells the library less */
+};
 
 typedef struct plan_key {
     int64_t m, n, k, lda, ldb, ldc;
@@ -234,5 +240,8 @@ extern "C" syn_status syn_gemm_bias_cuda(syn_ctx *ctx, int64_t m, int64_t n, int
                                          const float *a, int64_t lda, const float *b, int64_t ldb,
                                          const float *bias, float *c, int64_t ldc)
 {
+    if ((uintptr_t)bias % BIAS_ALIGN)
+        return syn_fail(SYN_ERR_UNSUPPORTED, "cuBLASLt adds no bias at an address like %p",
+                        (const void *)bias);
     return multiply(ctx, false, true, m, n, k, 1, a, lda, b, ldb, 0, c, ldc, bias);
 }

@@ -25,7 +25,8 @@ SYN_WARN_UNUSED syn_status syn_gemm(syn_ctx *ctx, bool ta, bool tb, int64_t m, i
 __typeof__(syn_gemm) syn_gemm_cpu, syn_gemm_cuda;
 
 /* On CUDA: C = A B^T + bias (n), which is added to every row. m, n, k > 0.
- * SYN_ERR_UNSUPPORTED where the library cannot do both at once. */
+ * SYN_ERR_UNSUPPORTED where the library cannot do both at once, as with a bias that is not 16-byte
+ * aligned. */
 SYN_WARN_UNUSED syn_status syn_gemm_bias_cuda(syn_ctx *ctx, int64_t m, int64_t n, int64_t k,
                                               const real *a, int64_t lda, const real *b,
                                               int64_t ldb, const real *bias, real *c, int64_t ldc);

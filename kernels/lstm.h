@@ -94,8 +94,7 @@ const char *syn_lstm_variant_name(syn_lstm_variant variant);
 /* syn_bilstm_forward at inference, on CUDA, where the host knows only how many sequences and rows
  * there can be: *live <= capacity packed sequences, rows offset[b] to offset[b + 1] of sequence b,
  * *live_rows = offset[*live] <= rows_capacity. live, live_rows and offset (capacity + 1, valid up
- * to
- * [*live]) are device memory and read by the kernels only, so that the call can be captured.
+ * to [*live]) are device memory and read by the kernels only, so that the call can be captured.
  * x (rows_capacity,D): in. h (rows_capacity,2H), each row [forward | reverse]: rows below
  * *live_rows are overwritten, the others keep what they hold. H <= 1024; H = 128 in MIXED runs on
  * matrix units. Takes rows_capacity * 8H floats of scratch. Errors: SYN_ERR_INVALID,

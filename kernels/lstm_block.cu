@@ -16,7 +16,7 @@
  *
  * ptxas 13.0, sm_90a, no spills:       registers a thread   shared memory
  *     forward   1, 2, 4 tiles a block   120, 124, 128        5.1, 10.1, 20.3 KB
- *     backward  1, 2 tiles a block      224, 248             17.1, 34.1 KB
+ *     backward  1, 2 tiles a block      224, 250             17.1, 34.1 KB
  * 512 threads x 128 and 256 x 255 registers fill the register file: one block per SM, 132 at once.
  * The fewest tiles with which all blocks run at once are taken. */
 #include "kernels/lstm_cuda.cuh"
@@ -30,20 +30,6 @@ enum {
     BACKWARD_GROUPS = SYN_LSTM_GATES * GROUPS,
     BACKWARD_ROW = SYN_LSTM_ROW(SYN_LSTM_GATES * H)
 };
-
-/* ---- What both passes begin with ---- */
-
-/* The sequences of the block; -> the longest. */
-static __device__ int places(const syn_lstm_pass &p, bool reverse, int64_t b0, int64_t batch,
-                             int count, int2 *place)
-{
-    for (int n = threadIdx.x; n < count; n += blockDim.x)
-        place[n] = syn_lstm_place(p, reverse, b0 + n, batch);
-    __syncthreads();
-    int longest = 0;
-    for (int n = 0; n < count; n++) longest = place[n].y > longest ? place[n].y : longest;
-    return longest;
-}
 
 /* ---- Forward ---- */
 
@@ -121,14 +107,14 @@ static __global__ void __launch_bounds__(FORWARD_THREADS, 1) block_forward(syn_l
     uint32_t r[2 * GROUPS][2][4]; /* gates i,f; gates g,o */
     syn_lstm_load_fragments<2 * GROUPS>(p.fragments[blockIdx.x / blocks], 0, threadIdx.x / 32,
                                         FORWARD_THREADS / 32, lane, r);
-    const int steps = places(p, a.reverse, b0, syn_lstm_batch(p), COUNT, place);
+    const int steps = syn_lstm_places(p, a.reverse, b0, syn_lstm_batch(p), COUNT, place);
     start_forward(p, a, b0, place, syn_lstm_batch(p), COUNT, planes);
     float c[TILES][2];
 #pragma unroll
     for (int i = 0; i < TILES * 2; i++) {
         const int n = i / 2 * SYN_LSTM_LANES + 2 * quad + i % 2;
         const bool zero = place[n].y == 0 || !a.c0 || syn_lstm_reset(p.seq, a.reverse, b0 + n, 0);
-        c[i / 2][i % 2] = zero ? 0 : a.c0[(b0 + n) * H + u];
+        c[i / 2][i % 2] = zero ? 0 : a.c0[(int64_t)(b0 + n) * H + u];
     }
     forward_inputs next;
     load_inputs(p, a, b0 + 2 * quad, place + 2 * quad, 0, u, &next);
@@ -244,7 +230,7 @@ static __global__ void __launch_bounds__(BACKWARD_THREADS, 1) block_backward(syn
     uint32_t r[BACKWARD_GROUPS][2][4];
     syn_lstm_load_fragments<BACKWARD_GROUPS>(p.fragments[blockIdx.x / blocks], 0, threadIdx.x / 32,
                                              BACKWARD_THREADS / 32, lane, r);
-    const int steps = places(p, a.reverse, b0, p.seq.batch, COUNT, place);
+    const int steps = syn_lstm_places(p, a.reverse, b0, p.seq.batch, COUNT, place);
     float z[TILES][4] = {}, dc[TILES][2][2];
 #pragma unroll
     for (int i = 0; i < TILES * 2; i++) {

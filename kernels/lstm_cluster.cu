@@ -154,7 +154,7 @@ static __global__ void __launch_bounds__(THREADS, 1) cluster_forward(syn_lstm_pa
     uint32_t r[at::GROUPS][2][4];
     syn_lstm_load_fragments<at::GROUPS>(p.fragments[share.direction], (int)share.rank,
                                         threadIdx.x / 32, THREADS / 32, lane, r);
-    const int steps = syn_cluster_places(p, a.reverse, share.b0, at::COUNT, place);
+    const int steps = syn_lstm_places(p, a.reverse, share.b0, p.seq.batch, at::COUNT, place);
     start<H>(p, a, share.b0, share.rank, place, at::COUNT, planes);
     syn_cluster_barriers(barrier, TILES, at::SENT_BYTES);
     float c[TILES];
@@ -260,22 +260,16 @@ syn_status syn_cluster_plan_make(const syn_ctx *ctx, const syn_lstm_pass *p,
         int together = 0;
         *plan = {clusters * size, bytes[i], kernels[i]};
         const cudaError_t error = clusters_at_once(ctx, kernels[i], size, bytes[i], &together);
-        if (error != cudaSuccess)
-            return syn_fail(SYN_ERR_DEVICE, "CUDA: clusters of %u blocks for the LSTM: %s", size,
-                            cudaGetErrorString(error));
+        if (error != cudaSuccess) return syn_cuda_failed(error, "counting the LSTM's clusters");
         if (clusters <= (unsigned)together) break;
     }
     return SYN_OK;
 }
 
-syn_status syn_cluster_launch(syn_ctx *ctx, const syn_lstm_pass *p, const syn_cluster_plan *plan)
+void syn_cluster_launch(syn_ctx *ctx, const syn_lstm_pass *p, const syn_cluster_plan *plan)
 {
-    const unsigned size = (unsigned)p->call[0].H / SYN_CLUSTER_UNITS;
-    const cudaError_t error = syn_launch_together(ctx, plan->kernel, dim3(plan->blocks),
-                                                  dim3(SYN_CLUSTER_THREADS), size, plan->bytes, *p);
-    if (error == cudaSuccess) return SYN_OK;
-    return syn_fail(SYN_ERR_DEVICE, "CUDA: launching the LSTM's clusters: %s",
-                    cudaGetErrorString(error));
+    (void)syn_launch_together(ctx, plan->kernel, dim3(plan->blocks), dim3(SYN_CLUSTER_THREADS),
+                              (unsigned)p->call[0].H / SYN_CLUSTER_UNITS, plan->bytes, *p);
 }
 
 template <int H> static syn_status forward(syn_ctx *ctx, const syn_lstm_pass *p)
@@ -287,7 +281,7 @@ template <int H> static syn_status forward(syn_ctx *ctx, const syn_lstm_pass *p)
     SYN_RETURN_IF(syn_cluster_plan_make(ctx, p, kernels, bytes, &plan));
     syn_lstm_pass packed = *p;
     SYN_RETURN_IF(syn_lstm_pack(ctx, SYN_LSTM_CLUSTER_FORWARD, &packed));
-    SYN_RETURN_IF(syn_cluster_launch(ctx, &packed, &plan));
+    syn_cluster_launch(ctx, &packed, &plan);
     SYN_LAUNCH_CHECK(ctx, "LSTM of a cluster, forward");
     return SYN_OK;
 }

@@ -21,18 +21,6 @@ SYN_LSTM_INLINE syn_cluster_share syn_cluster_share_of(const syn_lstm_pass &p, i
     return {syn_cluster_rank(), cluster / tiles, cluster % tiles * sequences};
 }
 
-/* The sequences of the block into `place`; -> the longest. */
-SYN_LSTM_INLINE int syn_cluster_places(const syn_lstm_pass &p, bool reverse, int b0, int count,
-                                       int2 *place)
-{
-    if ((int)threadIdx.x < count)
-        place[threadIdx.x] = syn_lstm_place(p, reverse, b0 + threadIdx.x, p.seq.batch);
-    __syncthreads();
-    int longest = 0;
-    for (int n = 0; n < count; n++) longest = place[n].y > longest ? place[n].y : longest;
-    return longest;
-}
-
 /* Makes barrier (2, tiles) ready for the first two phases' bytes; the caller synchronises the
  * cluster afterwards. */
 SYN_LSTM_INLINE void syn_cluster_barriers(syn_mbarrier *barrier, int tiles, unsigned bytes)
@@ -65,6 +53,7 @@ typedef struct syn_cluster_plan {
 syn_status syn_cluster_plan_make(const syn_ctx *ctx, const syn_lstm_pass *p,
                                  void (*const kernels[3])(syn_lstm_pass), const size_t bytes[3],
                                  syn_cluster_plan *plan);
-syn_status syn_cluster_launch(syn_ctx *ctx, const syn_lstm_pass *p, const syn_cluster_plan *plan);
+/* Followed by SYN_LAUNCH_CHECK. */
+void syn_cluster_launch(syn_ctx *ctx, const syn_lstm_pass *p, const syn_cluster_plan *plan);
 
 #endif

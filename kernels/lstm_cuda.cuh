@@ -81,6 +81,15 @@ SYN_LSTM_INLINE bool syn_lstm_reset(const syn_seq &q, bool reverse, int64_t b, i
     return q.reset && q.reset[(reverse ? q.steps - 1 - s : s) * q.batch + b] != 0;
 }
 
+/* The cell that enters step s of unit u of sequence b. */
+SYN_LSTM_INLINE float syn_lstm_cell_before(const syn_seq &q, const syn_lstm_call &a, int64_t b,
+                                           int64_t u, int64_t length, int64_t s)
+{
+    if (syn_lstm_reset(q, a.reverse, b, s)) return 0;
+    if (s > 0) return a.c[syn_lstm_row(q, a.reverse, b, length, s - 1) * a.H + u];
+    return a.c0 ? a.c0[b * a.H + u] : 0;
+}
+
 /* What a persistent kernel keeps of a sequence: x = the row of step 0, y = the length; and how far
  * the row of the next step is, for all sequences alike. Zeros beyond the batch. Rows fit an int:
  * more gates than that have no room on any device. */
@@ -89,6 +98,18 @@ SYN_LSTM_INLINE int2 syn_lstm_place(const syn_lstm_pass &p, bool reverse, int64_
     if (b >= batch) return make_int2(0, 0);
     const int64_t length = syn_lstm_length(p.seq, b);
     return make_int2((int)syn_lstm_row(p.seq, reverse, b, length, 0), (int)length);
+}
+
+/* The places of `count` sequences from b0 on, with a barrier of the block; -> the longest. */
+SYN_LSTM_INLINE int syn_lstm_places(const syn_lstm_pass &p, bool reverse, int64_t b0, int64_t batch,
+                                    int count, int2 *place)
+{
+    if ((int)threadIdx.x < count)
+        place[threadIdx.x] = syn_lstm_place(p, reverse, b0 + threadIdx.x, batch);
+    __syncthreads();
+    int longest = 0;
+    for (int n = 0; n < count; n++) longest = place[n].y > longest ? place[n].y : longest;
+    return longest;
 }
 
 SYN_LSTM_INLINE int syn_lstm_stride(const syn_seq &q, bool reverse)

@@ -86,14 +86,6 @@ static __device__ bool any_live(const syn_seq &q, int64_t b0, int64_t s)
     return live;
 }
 
-static __device__ float cell_before(const syn_seq &q, const syn_lstm_call &a, int64_t b, int64_t u,
-                                    int64_t length, int64_t s)
-{
-    if (syn_lstm_reset(q, a.reverse, b, s)) return 0;
-    if (s > 0) return a.c[syn_lstm_row(q, a.reverse, b, length, s - 1) * a.H + u];
-    return a.c0 ? a.c0[b * a.H + u] : 0;
-}
-
 /* ---- Forward ---- */
 
 /* Zeros in both planes but for the h that enters step 0. */
@@ -123,7 +115,7 @@ static __device__ void unit_forward(const syn_lstm_pass &p, const syn_lstm_call 
     const int64_t row = syn_lstm_row(p.seq, a.reverse, b, length, s);
     float *v = a.v + row * SYN_LSTM_GATES * H + u;
     for (int g = 0; g < SYN_LSTM_GATES; g++) z[g] += v[g * H];
-    float c = cell_before(p.seq, a, b, u, length, s);
+    float c = syn_lstm_cell_before(p.seq, a, b, u, length, s);
     const float h = syn_lstm_gates<false>(z, &c);
     for (int g = 0; g < SYN_LSTM_GATES; g++) v[g * H] = z[g];
     a.c[row * H + u] = c;
@@ -187,8 +179,8 @@ static __device__ void unit_backward(const syn_lstm_pass &p, const syn_lstm_call
     if (s + 1 == length && a.dhT) dh += a.dhT[at];
     float *gates = a.v + row * SYN_LSTM_GATES * H + u;
     for (int g = 0; g < SYN_LSTM_GATES; g++) v[g] = gates[g * H];
-    const float next = syn_lstm_gates_backward<false>(v, dh, dc[at], a.c[row * H + u],
-                                                      cell_before(p.seq, a, b, u, length, s));
+    const float next = syn_lstm_gates_backward<false>(
+        v, dh, dc[at], a.c[row * H + u], syn_lstm_cell_before(p.seq, a, b, u, length, s));
     dc[at] = zero ? 0 : next;
     float *to = exchange_row(x, s, b) + u;
     for (int g = 0; g < SYN_LSTM_GATES; g++) {
@@ -263,11 +255,12 @@ static bool fits(const void *kernel, int64_t H)
                        cudaDeviceGetAttribute(&bytes_max, cudaDevAttrMaxSharedMemoryPerBlockOptin,
                                               device) == cudaSuccess;
     if (!known || bytes > (size_t)bytes_max) return false;
-    return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes) ==
-               cudaSuccess &&
-           cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, THREADS, bytes) ==
-               cudaSuccess &&
-           block_count(H) <= (unsigned)(blocks * processors);
+    if (cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes) !=
+            cudaSuccess ||
+        cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, THREADS, bytes) !=
+            cudaSuccess)
+        (void)cudaGetLastError(); /* answered here */
+    return block_count(H) <= (unsigned)(blocks * processors);
 }
 
 const char *syn_lstm_grid_refuses(const syn_ctx *ctx, const syn_lstm_pass *p)
@@ -294,13 +287,6 @@ static unsigned start_blocks(const exchange *x)
     return (unsigned)syn_ceil_div(2 * x->sequences * x->width, THREADS);
 }
 
-static syn_status launched(cudaError_t error)
-{
-    if (error == cudaSuccess) return SYN_OK;
-    return syn_fail(SYN_ERR_DEVICE, "CUDA: launching the LSTM's grid: %s",
-                    cudaGetErrorString(error));
-}
-
 syn_status syn_lstm_grid_forward(syn_ctx *ctx, const syn_lstm_pass *p)
 {
     const int64_t H = p->call[0].H;
@@ -310,9 +296,8 @@ syn_status syn_lstm_grid_forward(syn_ctx *ctx, const syn_lstm_pass *p)
         SYN_RETURN_IF(exchange_create(ctx, p, padded_width(H), &x));
         SYN_LAUNCH(ctx, start_forward, start_blocks(&x), THREADS, 0, *p, p->call[d], x);
         SYN_LAUNCH_CHECK(ctx, "LSTM of the grid, start");
-        SYN_RETURN_IF(
-            launched(syn_launch_together(ctx, grid_forward, dim3(block_count(H)), dim3(THREADS), 0,
-                                         shared_bytes(H), *p, p->call[d], x)));
+        (void)syn_launch_together(ctx, grid_forward, dim3(block_count(H)), dim3(THREADS), 0,
+                                  shared_bytes(H), *p, p->call[d], x);
         SYN_LAUNCH_CHECK(ctx, "LSTM of the grid, forward");
     }
     return SYN_OK;
@@ -332,9 +317,8 @@ syn_status syn_lstm_grid_backward(syn_ctx *ctx, const syn_lstm_pass *p)
                              : syn_zero(ctx, dc, sizeof(float) * (size_t)cells));
         SYN_LAUNCH(ctx, start_backward, start_blocks(&x), THREADS, 0, x);
         SYN_LAUNCH_CHECK(ctx, "LSTM of the grid, start of the backward pass");
-        SYN_RETURN_IF(
-            launched(syn_launch_together(ctx, grid_backward, dim3(block_count(H)), dim3(THREADS), 0,
-                                         shared_bytes(H), *p, *a, x, dc)));
+        (void)syn_launch_together(ctx, grid_backward, dim3(block_count(H)), dim3(THREADS), 0,
+                                  shared_bytes(H), *p, *a, x, dc);
         SYN_LAUNCH_CHECK(ctx, "LSTM of the grid, backward");
     }
     return SYN_OK;

@@ -48,12 +48,8 @@ static __global__ void __launch_bounds__(THREADS) live_forward(syn_lstm_pass p, 
     int2 *const place = (int2 *)(z + COUNT * width);
     const int64_t b0 = (int64_t)(blockIdx.x % blocks) * COUNT, batch = *p.live;
     if (b0 >= batch) return;
-    if (threadIdx.x < COUNT)
-        place[threadIdx.x] = syn_lstm_place(p, a.reverse, b0 + threadIdx.x, batch);
     for (int e = threadIdx.x; e < 2 * COUNT * H; e += THREADS) h[e] = 0;
-    __syncthreads();
-    int steps = 0;
-    for (int n = 0; n < COUNT; n++) steps = place[n].y > steps ? place[n].y : steps;
+    const int steps = syn_lstm_places(p, a.reverse, b0, batch, COUNT, place);
     for (int s = 0; s < steps; s++) {
         for (int row = threadIdx.x; row < width; row += THREADS)
             multiply_row(a, turned, h, row, place, s, stride, z);
@@ -84,11 +80,12 @@ static syn_status forward_in_float(syn_ctx *ctx, const syn_lstm_pass *p)
     const size_t bytes = shared_bytes(H);
     if (cudaFuncSetAttribute((const void *)live_forward,
                              cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             (int)bytes) != cudaSuccess)
+                             (int)bytes) != cudaSuccess) {
+        (void)cudaGetLastError(); /* answered here */
         return syn_fail(SYN_ERR_DEVICE,
-                        "CUDA: the live LSTM of width %lld needs %zu bytes of "
-                        "shared memory",
+                        "CUDA: the live LSTM of width %lld needs %zu bytes of shared memory",
                         (long long)H, bytes);
+    }
     SYN_LAUNCH(ctx, live_forward, (unsigned)(2 * syn_ceil_div(p->seq.batch, COUNT)), THREADS, bytes,
                *p, turned);
     SYN_LAUNCH_CHECK(ctx, "live LSTM");

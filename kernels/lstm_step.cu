@@ -36,15 +36,6 @@ static __global__ void start_forward(syn_lstm_pass p, step_scratch k)
     k.state[of] = a.h0 && !zero ? a.h0[at] : 0;
 }
 
-/* The cell that enters step s. */
-static __device__ float cell_before(const syn_lstm_pass &p, const syn_lstm_call &a, int64_t b,
-                                    int64_t u, int64_t length, int64_t s)
-{
-    if (syn_lstm_reset(p.seq, a.reverse, b, s)) return 0;
-    if (s > 0) return a.c[syn_lstm_row(p.seq, a.reverse, b, length, s - 1) * a.H + u];
-    return a.c0 ? a.c0[b * a.H + u] : 0;
-}
-
 static __global__ void step_forward(syn_lstm_pass p, step_scratch k, int64_t s)
 {
     STEP_ELEMENT(p, b, u);
@@ -53,7 +44,7 @@ static __global__ void step_forward(syn_lstm_pass p, step_scratch k, int64_t s)
     const int64_t row = syn_lstm_row(p.seq, a.reverse, b, length, s);
     float *v = a.v + row * SYN_LSTM_GATES * H + u, *product = gate_row(k.z, p, b, H) + u, z[4];
     for (int g = 0; g < SYN_LSTM_GATES; g++) z[g] = v[g * H] + product[g * H];
-    float cell = cell_before(p, a, b, u, length, s);
+    float cell = syn_lstm_cell_before(p.seq, a, b, u, length, s);
     const float h = syn_lstm_gates<false>(z, &cell);
     for (int g = 0; g < SYN_LSTM_GATES; g++) v[g * H] = z[g];
     a.c[row * H + u] = cell;
@@ -98,8 +89,8 @@ static __global__ void step_backward(syn_lstm_pass p, step_scratch k, int64_t s)
     float *gates = a.v + row * SYN_LSTM_GATES * H + u, *dv = gate_row(k.dv, p, b, H) + u, v[4];
     for (int g = 0; g < SYN_LSTM_GATES; g++) v[g] = gates[g * H];
     const bool zero = syn_lstm_reset(p.seq, a.reverse, b, s);
-    const float dc = syn_lstm_gates_backward<false>(v, dh, k.state[of], a.c[row * H + u],
-                                                    cell_before(p, a, b, u, length, s));
+    const float dc = syn_lstm_gates_backward<false>(
+        v, dh, k.state[of], a.c[row * H + u], syn_lstm_cell_before(p.seq, a, b, u, length, s));
     for (int g = 0; g < SYN_LSTM_GATES; g++) gates[g * H] = v[g];
     for (int g = 0; g < SYN_LSTM_GATES; g++) dv[g * H] = zero ? 0 : v[g];
     k.state[of] = zero ? 0 : dc;

@@ -167,14 +167,16 @@ template <bool MIXED> static pair_shared pair_shared_make(const pair_op *op)
     return s;
 }
 
+/* Beside the list of a block, which lies before it: dynamic memory begins at the next 128 bytes. */
 static inline int pair_shared_max(void)
 {
+    const int list = (PAIR_LIST + PAIR_WARPS) * (int)sizeof(int);
     int device = 0, most = 0;
     if (cudaGetDevice(&device) != cudaSuccess ||
         cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) !=
             cudaSuccess)
         return 0;
-    return most;
+    return most - (list + 127) / 128 * 128;
 }
 
 #endif

@@ -9,9 +9,10 @@ static cudaStream_t stream_of(const syn_ctx *ctx)
     return (cudaStream_t)ctx->stream;
 }
 
-static syn_status failed(cudaError_t error, const char *what)
+syn_status syn_cuda_failed(int error, const char *what)
 {
-    return syn_fail(SYN_ERR_DEVICE, "CUDA: %s: %s", what, cudaGetErrorString(error));
+    (void)cudaGetLastError();
+    return syn_fail(SYN_ERR_DEVICE, "CUDA: %s: %s", what, cudaGetErrorString((cudaError_t)error));
 }
 
 syn_status syn_cuda_ctx_init(syn_ctx *ctx)
@@ -25,7 +26,7 @@ syn_status syn_cuda_ctx_init(syn_ctx *ctx)
     }
     cudaStream_t stream;
     error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
-    if (error != cudaSuccess) return failed(error, "creating a stream");
+    if (error != cudaSuccess) return syn_cuda_failed(error, "creating a stream");
     ctx->stream = stream;
     const char *sync = getenv("SYNCOG_CUDA_SYNC");
     ctx->sync_every_launch = sync && strcmp(sync, "1") == 0;
@@ -80,21 +81,21 @@ void syn_cuda_free(syn_ctx *ctx, void *p)
 syn_status syn_cuda_zero(syn_ctx *ctx, void *p, size_t bytes)
 {
     cudaError_t error = cudaMemsetAsync(p, 0, bytes, stream_of(ctx));
-    return error == cudaSuccess ? SYN_OK : failed(error, "zeroing");
+    return error == cudaSuccess ? SYN_OK : syn_cuda_failed(error, "zeroing");
 }
 
 syn_status syn_cuda_copy(syn_ctx *ctx, void *to, const void *from, size_t bytes, bool wait)
 {
     if (bytes == 0) return SYN_OK;
     cudaError_t error = cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_of(ctx));
-    if (error != cudaSuccess) return failed(error, "copying");
+    if (error != cudaSuccess) return syn_cuda_failed(error, "copying");
     return wait ? syn_cuda_wait(ctx) : SYN_OK;
 }
 
 syn_status syn_cuda_wait(syn_ctx *ctx)
 {
     cudaError_t error = cudaStreamSynchronize(stream_of(ctx));
-    return error == cudaSuccess ? SYN_OK : failed(error, "waiting for the stream");
+    return error == cudaSuccess ? SYN_OK : syn_cuda_failed(error, "waiting for the stream");
 }
 
 syn_status syn_cuda_check(syn_ctx *ctx, const char *what, const char *file, int line)

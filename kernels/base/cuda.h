@@ -27,6 +27,9 @@ size_t syn_cuda_room(void);
 /* Device memory, uninitialised; NULL when there is not enough. */
 void *syn_cuda_alloc(syn_ctx *ctx, size_t bytes);
 void syn_cuda_free(syn_ctx *ctx, void *p);
+/* SYN_ERR_DEVICE with a sentence that names `what` and the runtime's reason (error: a cudaError_t,
+ * not cudaSuccess), which later checks of launches do not see again. */
+SYN_WARN_UNUSED syn_status syn_cuda_failed(int error, const char *what);
 /* In stream order. */
 SYN_WARN_UNUSED syn_status syn_cuda_zero(syn_ctx *ctx, void *p, size_t bytes);
 

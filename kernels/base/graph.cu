@@ -2,17 +2,12 @@
 
 #include "kernels/base/launch.cuh"
 
-static syn_status failed(cudaError_t error, const char *what)
-{
-    return syn_fail(SYN_ERR_DEVICE, "CUDA: %s: %s", what, cudaGetErrorString(error));
-}
-
 /* Other threads (of the sums over ranks) may go on with what a capture forbids. */
 extern "C" syn_status syn_graph_begin_cuda(syn_ctx *ctx)
 {
     const cudaError_t error =
         cudaStreamBeginCapture((cudaStream_t)ctx->stream, cudaStreamCaptureModeThreadLocal);
-    return error == cudaSuccess ? SYN_OK : failed(error, "beginning to record a graph");
+    return error == cudaSuccess ? SYN_OK : syn_cuda_failed(error, "beginning to record a graph");
 }
 
 extern "C" syn_status syn_graph_end_cuda(syn_ctx *ctx, syn_graph *g)
@@ -25,13 +20,10 @@ extern "C" syn_status syn_graph_end_cuda(syn_ctx *ctx, syn_graph *g)
         (void)cudaGetLastError(); /* what broke the recording has been told */
         return SYN_OK;
     }
-    if (error != cudaSuccess) {
-        (void)cudaGetLastError();
-        return failed(error, "recording a graph");
-    }
+    if (error != cudaSuccess) return syn_cuda_failed(error, "recording a graph");
     error = cudaGraphInstantiate(&exec, graph, 0);
     (void)cudaGraphDestroy(graph);
-    if (error != cudaSuccess) return failed(error, "making a graph that can be launched");
+    if (error != cudaSuccess) return syn_cuda_failed(error, "making a graph that can be launched");
     g->exec = exec;
     return SYN_OK;
 }
@@ -39,7 +31,7 @@ extern "C" syn_status syn_graph_end_cuda(syn_ctx *ctx, syn_graph *g)
 extern "C" syn_status syn_graph_launch_cuda(syn_ctx *ctx, const syn_graph *g)
 {
     const cudaError_t error = cudaGraphLaunch((cudaGraphExec_t)g->exec, (cudaStream_t)ctx->stream);
-    return error == cudaSuccess ? SYN_OK : failed(error, "launching a graph");
+    return error == cudaSuccess ? SYN_OK : syn_cuda_failed(error, "launching a graph");
 }
 
 extern "C" void syn_graph_free_cuda(syn_ctx *ctx, syn_graph *g)

@@ -335,6 +335,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t prod
     if (q.p.epilogue & CUBLASLT_EPILOGUE_BIAS && !emu_device_range(q.p.bias, q.s.m * 4))
         emu_fail("cublasLtMatmul: the bias at %p is no device memory of %llu floats", q.p.bias,
                  (unsigned long long)q.s.m);
+    if (q.p.epilogue & CUBLASLT_EPILOGUE_BIAS && (uintptr_t)q.p.bias % 16)
+        emu_fail("cublasLtMatmul: the bias at %p is not 16-byte aligned", q.p.bias);
     if (algo && (workspace_bytes < algo->data[5] ||
                  (algo->data[5] && !emu_device_range(workspace, algo->data[5]))))
         return CUBLAS_STATUS_INVALID_VALUE;

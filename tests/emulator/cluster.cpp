@@ -120,6 +120,14 @@ struct store {
 
 static std::vector<store> stores;
 
+static void land(const store &s)
+{
+    if (s.holder->ended == s.holder->threads)
+        emu_fail("an asynchronous store comes to a block that has ended");
+    memcpy((void *)s.to, s.bytes, s.count);
+    emu_mbarrier_update((uint64_t *)s.barrier, 0, -(int64_t)s.count);
+}
+
 void emu_store_async(uintptr_t to, const void *bytes, unsigned count, uintptr_t barrier)
 {
     store s = {emu_self, holder(to, count, "an asynchronous store"), to, barrier, count, {0}};
@@ -127,7 +135,10 @@ void emu_store_async(uintptr_t to, const void *bytes, unsigned count, uintptr_t 
     if (holder(barrier, 8, "the barrier of an asynchronous store") != s.holder)
         emu_fail("an asynchronous store and its barrier are in different blocks");
     memcpy(s.bytes, bytes, count);
-    stores.push_back(s);
+    if (emu_haste)
+        land(s);
+    else
+        stores.push_back(s);
 }
 
 /* The latest first: nothing may depend on their order. */
@@ -139,10 +150,7 @@ bool emu_deliver()
         const store s = stores.back();
         stores.pop_back();
         emu_self = s.sender;
-        if (s.holder->ended == s.holder->threads)
-            emu_fail("an asynchronous store comes to a block that has ended");
-        memcpy((void *)s.to, s.bytes, s.count);
-        emu_mbarrier_update((uint64_t *)s.barrier, 0, -(int64_t)s.count);
+        land(s);
     }
     emu_self = self;
     return true;

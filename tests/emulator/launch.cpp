@@ -454,6 +454,8 @@ void emu_run(const emu_launch &launch)
 {
     const uint64_t blocks = (uint64_t)launch.grid.x * launch.grid.y * launch.grid.z;
     const unsigned together = launch.cooperative ? (unsigned)blocks : launch.cluster;
+    const char *haste = getenv("SYN_EMULATOR_HASTE");
+    emu_haste = haste && strcmp(haste, "1") == 0;
     emu_now = &launch;
     gridDim = launch.grid;
     blockDim = launch.block;

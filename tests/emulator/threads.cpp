@@ -12,6 +12,7 @@ const emu_launch *emu_now;
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 emu_group emu_running;
+bool emu_haste;
 
 static const uint64_t POLLS_MAX = 1000 * 1000, POLLS_OF_A_THREAD = 64;
 static uint64_t polls;  /* since anything else happened */
@@ -264,7 +265,13 @@ static void fiber_main()
     }
 }
 
-static void resume(emu_thread *t)
+static bool can_go_on(const emu_thread *t)
+{
+    return !t->ended && (!t->waiting || t->ready(t));
+}
+
+/* Until it waits or ends; -> how many threads ended. */
+static size_t resume(emu_thread *t)
 {
     if (!t->fiber) t->fiber = emu_fiber_take(fiber_main);
     emu_self = t;
@@ -274,9 +281,24 @@ static void resume(emu_thread *t)
     if (emu_fiber_overflowed(t->fiber, t->ended))
         emu_fail("needs more than %zu bytes of stack", emu_fiber_stack_bytes());
     emu_self = nullptr;
-    if (!t->ended) return;
+    if (!t->ended) return 0;
     emu_fiber_give(t->fiber);
     t->fiber = nullptr;
+    return 1;
+}
+
+/* The thread's warp, for as long as anything happens in it. */
+static size_t resume_warp(const emu_thread *t)
+{
+    emu_thread *const first = t->block->first + t->linear / 32 * 32;
+    emu_thread *const end = t->block->first + t->block->threads;
+    size_t ended = 0;
+    for (uint64_t before = events - 1; events != before;) {
+        before = events;
+        for (emu_thread *lane = first; lane < first + 32 && lane < end; lane++)
+            if (can_go_on(lane)) ended += resume(lane);
+    }
+    return ended;
 }
 
 [[noreturn]] static void deadlock()
@@ -305,10 +327,9 @@ void emu_group_run()
         bool ran = false;
         for (unsigned i : emu_running.order) {
             emu_thread *t = &emu_running.threads[i];
-            if (t->ended || (t->waiting && !t->ready(t))) continue;
-            resume(t);
+            if (!can_go_on(t)) continue;
+            left -= emu_haste ? resume_warp(t) : resume(t);
             ran = true;
-            left -= t->ended;
         }
         if (emu_deliver()) {
             ran = true;

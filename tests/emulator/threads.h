@@ -54,6 +54,8 @@ struct emu_group {
 };
 
 extern emu_group emu_running;
+/* SYN_EMULATOR_HASTE=1: see README. */
+extern bool emu_haste;
 
 /* Runs all threads of the group to their end. */
 void emu_group_run();

@@ -30,12 +30,12 @@ static void model_make(syn_ctx *cpu, syn_model *m, bool central)
     m->has_perception = m->has_control = m->has_policy = true;
 }
 
-static syn_scorer_task *task_of(uint64_t seed)
+static syn_scorer_task *task_of(uint64_t seed, int rows)
 {
     syn_scorer_task *t = calloc(1, sizeof *t);
     assert_non_null(t);
-    t->rows = ROWS;
-    t->claims = 1u << (ROWS - 1);
+    t->rows = rows;
+    t->claims = 1u << (rows - 1);
     random_fill(seed, SYN_TASK_QUEST, 0, 1, t->quest);
     random_fill(seed + 1, SYN_TASK_PAIR, 0, 1, t->pair);
     return t;
@@ -62,13 +62,19 @@ static syn_env opening(uint64_t seed)
     return e;
 }
 
-static void session_open(world *w, int k, uint64_t seed)
+static void session_open(world *w, int k, uint64_t seed, int rows)
 {
-    syn_scorer_task *task = task_of(seed);
+    syn_scorer_task *task = task_of(seed, rows);
     assert_ok(syn_scorer_slot_open(w->host, task, &w->host_slot[k]));
     assert_ok(syn_scorer_slot_open(w->device, task, &w->device_slot[k]));
     w->team[k] = opening(seed);
     free(task);
+}
+
+static void session_close(world *w, int k)
+{
+    syn_scorer_slot_close(w->host, w->host_slot[k]);
+    syn_scorer_slot_close(w->device, w->device_slot[k]);
 }
 
 static void world_make(world *w, bool central, syn_math math, bool direct)
@@ -82,7 +88,7 @@ static void world_make(world *w, bool central, syn_math math, bool direct)
     model_make(&w->cpu, &w->model, central);
     assert_ok(syn_scorer_open(&w->cpu, &w->model, &o, &w->host));
     assert_ok(syn_scorer_open(&w->gpu, &w->model, &o, &w->device));
-    for (int k = 0; k < SLOTS; k++) session_open(w, k, 10 + (uint64_t)k);
+    for (int k = 0; k < SLOTS; k++) session_open(w, k, 10 + (uint64_t)k, ROWS);
 }
 
 static void world_free(world *w)
@@ -218,17 +224,38 @@ static void the_device_scores_as_the_cpu(void **state)
     sessions_play(&w, 14);
     assert_int_equal(syn_device_room(&w.gpu), room); /* nothing was allocated */
     /* Others take the places of those who have gone, without their memory. */
-    syn_scorer_slot_close(w.host, w.host_slot[1]);
-    syn_scorer_slot_close(w.device, w.device_slot[1]);
+    session_close(&w, 1);
     const syn_score_request gone = {.slot = w.device_slot[1], .team = &w.team[1]};
     assert_int_equal(syn_scorer_check(w.device, &gone), SYN_ERR_INVALID);
-    session_open(&w, 1, 50);
+    session_open(&w, 1, 50, ROWS);
     w.team[1].turn = 1; /* no turn that clears */
-    syn_scorer_task *task = task_of(60);
+    syn_scorer_task *task = task_of(60, ROWS);
     assert_ok(syn_scorer_slot_pieces(w.host, w.host_slot[2], task));
     assert_ok(syn_scorer_slot_pieces(w.device, w.device_slot[2], task));
     free(task);
     sessions_play(&w, 4);
+    world_free(&w);
+}
+
+/* As much as a session can hold: every agent has every piece. */
+static void the_largest_team_fits(void **state)
+{
+    (void)state;
+    world w;
+    world_make(&w, true, SYN_MATH_FP32, false);
+    session_close(&w, 0);
+    session_open(&w, 0, 70, R);
+    syn_env *e = &w.team[0];
+    memset(e, 0, sizeof *e);
+    e->agents = N;
+    e->turns_max = 12;
+    e->present = ~0u;
+    e->last = syn_action_of(-1);
+    for (int k = 0; k < N * R; k++) {
+        e->own[k / R] |= 1u << k % R;
+        syn_env_receive(e, k / R, k % R, k / R);
+    }
+    turn_of(&w, 1, (const int[]){0}, 0, &(syn_rng){0});
     world_free(&w);
 }
 
@@ -379,6 +406,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_device_scores_as_the_cpu),
+        cmocka_unit_test(the_largest_team_fits),
         cmocka_unit_test(a_model_that_sees_what_was_sent),
         cmocka_unit_test(mixed_precision_is_near),
         cmocka_unit_test(graphs_and_company_do_not_change_a_bit),

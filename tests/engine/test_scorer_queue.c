@@ -328,9 +328,13 @@ static void what_waits_at_the_end_is_told(void **state)
     submit(q, &first);
     submit(q, &second);
     pthread_t closing;
-    /* The plug goes once the queue is closing, which only its own thread could tell. */
     assert_int_equal(pthread_create(&closing, NULL, close_queue, q), 0);
-    usleep(20000);
+    /* The plug goes once the queue is closing, and so takes nothing more. */
+    syn_job probe = {.kind = SYN_JOB_CLOSE, .done = wake};
+    while (syn_scorer_queue_submit(q, &probe) == SYN_OK) {
+        assert_true(syn_scorer_queue_cancel(q, &probe));
+        usleep(100);
+    }
     plug_out(&p);
     pthread_join(closing, NULL);
     await(&first);
@@ -353,6 +357,9 @@ static void what_cannot_be_opened_is_said(void **state)
     o.length_max = 1;
     o.max_delay_us = -1;
     assert_says(syn_scorer_queue_open(&model, &o, &q), SYN_ERR_INVALID, "a delay of -1");
+    o.max_delay_us = 0;
+    o.device_index = -1;
+    assert_says(syn_scorer_queue_open(&model, &o, &q), SYN_ERR_INVALID, "device number -1");
     syn_scorer_queue_close(NULL);
 }
 

@@ -77,13 +77,14 @@ static void products_take_any_address_and_many_shapes(void **state)
 
 static void linear(twins *t, int64_t n, int64_t din, int64_t dout, syn_activation act, bool bias)
 {
+    const int64_t shift = n % 2; /* a bias may lie anywhere */
     const int64_t ldx = din + 1, ldy = dout + 2;
     twin x = twin_random(t, 1, n * ldx), w = twin_random(t, 2, dout * din);
-    twin b = twin_random(t, 3, dout), y = twin_poisoned(t, n * ldy);
-    assert_ok(syn_linear_forward(&t->cpu, n, din, dout, x.cpu, ldx, w.cpu, bias ? b.cpu : NULL, act,
-                                 y.cpu, ldy));
-    assert_ok(syn_linear_forward(&t->gpu, n, din, dout, x.gpu, ldx, w.gpu, bias ? b.gpu : NULL, act,
-                                 y.gpu, ldy));
+    twin b = twin_random(t, 3, dout + shift), y = twin_poisoned(t, n * ldy);
+    assert_ok(syn_linear_forward(&t->cpu, n, din, dout, x.cpu, ldx, w.cpu,
+                                 bias ? b.cpu + shift : NULL, act, y.cpu, ldy));
+    assert_ok(syn_linear_forward(&t->gpu, n, din, dout, x.gpu, ldx, w.gpu,
+                                 bias ? b.gpu + shift : NULL, act, y.gpu, ldy));
     twin_expect(t, CUDA_FP32, y, "linear, n %lld, act %d: y", (long long)n, (int)act);
     twin dy = twin_random(t, 4, n * ldy), dx = twin_poisoned(t, n * ldx);
     twin dw = twin_random(t, 5, dout * din), db = twin_random(t, 6, dout);
@@ -103,6 +104,7 @@ static void linear_layers_match(void **state)
         twins t;
         twins_begin(&t);
         linear(&t, 33, 17, 40, (syn_activation)act, true);
+        linear(&t, 32, 17, 40, (syn_activation)act, true);
         linear(&t, 1, 16, 3, (syn_activation)act, false);
         linear(&t, 0, 5, 3, (syn_activation)act, true);
         twins_end(&t);

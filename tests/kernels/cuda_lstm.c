@@ -116,6 +116,7 @@ static void cluster_of_8_in_mixed(void **state)
     matches_the_reference("cluster", (shape){1, 1, 4, 256, .packed = false});
     matches_the_reference("cluster", (shape){7, 4, 4, 256, .resets = true, .reverse = true});
     matches_the_reference("cluster", (shape){11, 3, 4, 256, .packed = true, .from_zero = true});
+    matches_the_reference("cluster", (shape){2, 9, 2, 256, .resets = true}); /* all phases, twice */
     multiprocessors("8"); /* room for one cluster */
     matches_the_reference("cluster", (shape){15, 4, 4, 256, .packed = true, .reverse = true});
     matches_the_reference("cluster", (shape){33, 3, 4, 256, .resets = true});
@@ -185,22 +186,26 @@ static void auto_finds_a_way(void **state)
     matches_the_reference("block", (shape){3, 3, 4, 128, .packed = true});
 }
 
-/* ---- Equal runs, whatever the order of the threads ---- */
+/* ---- Equal runs, whatever the order and the pace of the threads ---- */
 
 static void same_in_any_order(const char *variant, syn_math math, shape z)
 {
-    static const char *const ORDERS[] = {"forward", "reverse", "1"};
+    static const struct {
+        const char *order, *haste;
+    } RUNS[] = {{"forward", "0"}, {"reverse", "0"}, {"1", "0"}, {"forward", "1"}, {"reverse", "1"}};
     const char *given = getenv("SYN_EMULATOR_ORDER");
     problem cpu = problem_create(z, 1), first = device_problem(&cpu, math);
     force(variant);
     run(&first);
-    for (int i = 0; i < 3; i++) {
-        setenv("SYN_EMULATOR_ORDER", ORDERS[i], 1);
+    for (size_t i = 0; i < sizeof RUNS / sizeof *RUNS; i++) {
+        setenv("SYN_EMULATOR_ORDER", RUNS[i].order, 1);
+        setenv("SYN_EMULATOR_HASTE", RUNS[i].haste, 1);
         problem again = device_problem(&cpu, math);
         run(&again);
         expect_same_bits(&first, &again, variant);
         device_problem_free(&again);
     }
+    unsetenv("SYN_EMULATOR_HASTE");
     if (given)
         setenv("SYN_EMULATOR_ORDER", given, 1);
     else

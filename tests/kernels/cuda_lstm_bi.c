@@ -172,6 +172,29 @@ static void counts_on_the_device_are_obeyed(void **state)
     unsetenv("SYN_EMULATOR_SMS");
 }
 
+/* Only the emulated device can be told to have so little; the next call finds nothing of it. */
+static void a_width_beyond_the_device_is_said(void **state)
+{
+    skip_without_device();
+#ifdef SYN_CUDA_EMULATED
+    bi cpu = bi_create(2, 1, 260), gpu = bi_on_device(&cpu, SYN_MATH_FP32);
+    int32_t *counts = to_device(&gpu.ctx, (int32_t[]){2, cpu.offset[2]}, 2 * sizeof *counts);
+    setenv("SYN_EMULATOR_SHARED_KB", "48", 1);
+    assert_int_equal(syn_bilstm_forward_live_cuda(&gpu.ctx, 2, counts, gpu.offset, cpu.seq.rows,
+                                                  counts + 1, D, 260, gpu.x, gpu.W[0], gpu.R[0],
+                                                  gpu.b[0], gpu.W[1], gpu.R[1], gpu.b[1], gpu.h),
+                     SYN_ERR_DEVICE);
+    assert_non_null(strstr(syn_error_text(), "shared memory"));
+    unsetenv("SYN_EMULATOR_SHARED_KB");
+    syn_device_free(&gpu.ctx, counts);
+    bi_free(&gpu);
+    bi_free(&cpu);
+    live_matches(SYN_MATH_FP32, CUDA_FP32, 2, 2, 40);
+#else
+    skip();
+#endif
+}
+
 static int let_go(void **state)
 {
     (void)state;
@@ -183,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(both_directions_match_the_cpu, let_go),
         cmocka_unit_test(counts_on_the_device_are_obeyed),
+        cmocka_unit_test(a_width_beyond_the_device_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

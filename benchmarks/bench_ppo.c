@@ -150,6 +150,7 @@ static syn_status open_ctx(bench *b)
 {
     const syn_bench_ppo_options *o = b->options;
     const syn_device device = o->cuda ? SYN_DEVICE_CUDA : SYN_DEVICE_CPU;
+    if (o->cuda) syn_device_select(syn_dist_local_rank());
     SYN_RETURN_IF(syn_ctx_init(&b->ctx, device, o->threads));
     if (o->mixed) b->ctx.math = SYN_MATH_MIXED;
     return SYN_OK;
@@ -182,12 +183,13 @@ static syn_status measure_all(bench *b, syn_bench_row *rows, double *peak)
 {
     const syn_bench_ppo_options *o = b->options;
     const int64_t envs = o->tiny ? ENVS_TINY : o->cuda ? ENVS_CUDA : ENVS_CPU;
-    SYN_RETURN_IF(syn_dist_open(NULL, &b->dist));
+    const syn_dist_config ranks = {.ctx = &b->ctx};
     SYN_RETURN_IF(prepare(b));
     SYN_RETURN_IF(measure_peak(b, peak));
     SYN_RETURN_IF(syn_bench_env(&b->ctx, envs, o->tiny, &b->corpus, &b->perception, rows));
     syn_ctx_free(&b->ctx); /* the trainer takes its memory in one piece, from an empty context */
     SYN_RETURN_IF(open_ctx(b));
+    SYN_RETURN_IF(syn_dist_open(&ranks, &b->dist));
     SYN_RETURN_IF(prepare_ppo(b));
     SYN_RETURN_IF(measure(rollout, b, &rows[ROW_ROLLOUT]));
     SYN_RETURN_IF(measure(update, b, &rows[ROW_UPDATE]));

@@ -13,6 +13,8 @@ void syn_corpus_free(syn_ctx *ctx, syn_corpus *c)
     memset(c, 0, sizeof *c);
 }
 
+_Static_assert((int)SYN_DRAW_BLOCKS_MAX >= (int)SYN_SOURCES_MAX, "a block for every file");
+
 /* Files come one after the other, so a list has no more blocks than there are files. */
 syn_draw syn_corpus_draw(const syn_corpus *c, const int32_t *record, int64_t records)
 {

@@ -78,5 +78,6 @@ int syn_dist_local_rank(void)
 int syn_dist_local_size(void)
 {
     const launcher *l = find_launcher(false, true);
-    return l ? hint(l->local_size, 0) : 1;
+    if (!l || hint(l->size, 0) == 1) return 1;
+    return hint(l->local_size, 0);
 }

@@ -3,7 +3,8 @@
 #include "kernels/base/launch.cuh"
 #include "trainer/ppo_ops.h"
 
-enum { THREADS = 256, SUM_THREADS = 512, BLOCKS_MAX = 1 << 20, TALLIES = 11 };
+enum { THREADS = 256, SUM_THREADS = 512, BLOCKS_MAX = 1 << 20 };
+enum { TALLIES = SYN_ROLLOUT_SUMS - SYN_SUM_TALLY };
 
 static unsigned blocks_for(int64_t n)
 {

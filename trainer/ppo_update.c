@@ -242,7 +242,7 @@ static syn_status epoch_run(syn_ppo *p, int number, const int *order, syn_ppo_st
     const double n = (double)M;
     const bool at_once = p->ctx->device != SYN_DEVICE_CPU;
     epoch_sums e = {.number = number, .order = order};
-    const double begun = syn_clock_s();
+    const double begun = syn_clock_s(), reduced = p->times.reduce;
     SYN_RETURN_IF(write_steps(p, out));
     for (int64_t k = 0; k < M; k++) {
         SYN_RETURN_IF(minibatch_queue(p, k, order[k]));
@@ -250,7 +250,7 @@ static syn_status epoch_run(syn_ppo *p, int number, const int *order, syn_ppo_st
     }
     if (at_once) {
         SYN_RETURN_IF(read_outcomes(p, &e, 0, M, out));
-        p->times.device += syn_clock_s() - begun;
+        p->times.device += syn_clock_s() - begun - (p->times.reduce - reduced);
     }
     out->policy_loss = e.sum[SYN_PPO_POLICY_LOSS] / n;
     out->value_loss = e.sum[SYN_PPO_VALUE_LOSS] / n;

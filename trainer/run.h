@@ -12,7 +12,7 @@
 #define SYN_DATA_WEIGHT_MIN 0.001
 #define SYN_DATA_WEIGHT_MAX 1000.0
 
-/* The options that the three commands share; their config structs begin with it. */
+/* The options that the commands on prepared data share; their config structs begin with it. */
 typedef struct syn_run_config {
     syn_text_list data;
     const char *device, *split, *goal, *num_agents_range;

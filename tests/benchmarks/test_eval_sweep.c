@@ -42,6 +42,7 @@ static void the_choice_is_the_cheapest_point_that_loses_little_on_validation(voi
 
 enum { TARGETS = 3 };
 static const char *const targets[TARGETS] = {"within_2_points", "within_1_point", "best_return"};
+
 /* The point of the JSON's own validation figures that must have been chosen. */
 static int chosen_by_hand(const json_t *sweep, const char *target)
 {
@@ -95,6 +96,31 @@ static void what_is_chosen_follows_from_validation_and_not_from_what_is_scored(v
     json_decref(b);
 }
 
+/* Everybody who has told everything to everybody gets there always; others get there with less. */
+static void choices_are_held_against_the_untrained_policy_that_gets_there_most_often(void **state)
+{
+    json_t *a = evaluate(SWEEP "--choose-data training.h5");
+    const json_t *sweep = json_object_get(a, "sweep");
+    const char *name = json_string_value(json_object_get(sweep, "reference"));
+    char path[80];
+    assert_non_null(name);
+    snprintf(path, sizeof path, "policies/%s/messages", name);
+    const double messages = number(a, path);
+    assert_true(messages > 0 && messages < number(a, "policies/broadcast/messages"));
+    snprintf(path, sizeof path, "policies/%s/success_answerable", name);
+    const double success = number(a, path);
+    for (int t = 0; t < TARGETS; t++) {
+        const json_t *c = json_object_get(json_object_get(sweep, "chosen"), targets[t]);
+        assert_true(fabs(number(c, "test/message_ratio") - number(c, "test/messages") / messages) <
+                    1e-4);
+        assert_true(fabs(number(c, "test/success_answerable_loss") -
+                         (success - number(c, "test/success_answerable"))) < 1e-4);
+        assert_true(fabs(number(c, "validation/success_answerable") +
+                         number(c, "validation/success_answerable_loss") - 1) < 1e-4);
+    }
+    json_decref(a);
+}
+
 /* A point of the sweep is the learned policy with these biases. */
 static void a_point_is_the_policy_with_these_biases(void **state)
 {
@@ -136,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_choice_is_the_cheapest_point_that_loses_little_on_validation),
         cmocka_unit_test(what_is_chosen_follows_from_validation_and_not_from_what_is_scored),
+        cmocka_unit_test(choices_are_held_against_the_untrained_policy_that_gets_there_most_often),
         cmocka_unit_test(a_point_is_the_policy_with_these_biases),
         cmocka_unit_test(no_record_chooses_for_itself),
     };

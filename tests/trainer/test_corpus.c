@@ -1,35 +1,7 @@
-/* From records to tasks: which records, which pieces stand in, and that nothing else matters. */
-#include "tests/trainer/memory_dataset.h"
-#include "trainer/episodes.h"
+/* From records to tasks: which pieces stand in, and that nothing else matters. */
+#include "tests/trainer/corpus_world.h"
 
 enum { R = SYN_ROWS_MAX };
-
-static syn_ctx ctx;
-static syn_idf *idf;
-static real *table;
-
-static int setup(void **state)
-{
-    idf = calloc(1, sizeof *idf);
-    table = calloc((size_t)SYN_VOCABULARY * SYN_DE, sizeof *table);
-    if (!idf || !table) return -1;
-    syn_embedding_init(table, 1);
-    return syn_ctx_init(&ctx, SYN_DEVICE_CPU, 1) == SYN_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    free(idf);
-    free(table);
-    syn_ctx_free(&ctx);
-    return 0;
-}
-
-static void corpus_build(syn_corpus *c, const syn_dataset *ds, int pieces)
-{
-    assert_ok(syn_corpus_idf(ds, NULL, idf));
-    assert_ok(syn_corpus_build(&ctx, c, ds, NULL, NULL, idf, table, pieces));
-}
 
 /* ---- Which piece stands in which row: a piece is known by its embedding ---- */
 
@@ -471,150 +443,6 @@ static void fillers_are_of_no_group(void **state)
     syn_dataset_free(&ds);
 }
 
-static void questions_about_one_dialogue_are_held_out_together(void **state)
-{
-    syn_record a = {.id_key = 1}, b = {.id_key = 99ull << 32, .context_key = 7ull << 32},
-               c = {.id_key = 3, .context_key = 7ull << 32};
-    assert_true(syn_record_held_out(&a));
-    assert_true(syn_record_held_out(&b) && syn_record_held_out(&c));
-    b.context_key = 0;
-    assert_false(syn_record_held_out(&b));
-}
-
-static void idf_is_counted_over_the_marked_records(void **state)
-{
-    syn_dataset ds;
-    const uint8_t use[] = {1, 0};
-    size_t n;
-    uint32_t word;
-    dataset_begin(&ds);
-    dataset_record(&ds, "a", "question");
-    dataset_piece(&ds, "Lagoon", "the lagoon", true);
-    dataset_piece(&ds, "Other", "text", false);
-    dataset_record(&ds, "b", "question");
-    dataset_piece(&ds, "Lagoon", "the lagoon", true);
-    syn_text_tokenise("lagoon", 6, &word, 1, &n);
-    assert_ok(syn_corpus_idf(&ds, use, idf));
-    assert_true(fabsf(syn_idf_of(idf, word) - logf(3 / 1.5f)) < 1e-6f);
-    assert_ok(syn_corpus_idf(&ds, NULL, idf));
-    assert_true(fabsf(syn_idf_of(idf, word) - logf(4 / 2.5f)) < 1e-6f);
-    syn_dataset_free(&ds);
-}
-
-static void too_few_records_and_impossible_sizes_are_refused(void **state)
-{
-    syn_dataset ds;
-    syn_corpus c;
-    uint8_t pool[3] = {1, 0, 0};
-    dataset_begin(&ds);
-    random_records(&ds, 1, 6, 2, true);
-    assert_ok(syn_corpus_idf(&ds, NULL, idf));
-    assert_int_equal(syn_corpus_build(&ctx, &c, &ds, NULL, NULL, idf, table, 0), SYN_ERR_FORMAT);
-    assert_non_null(strstr(syn_error_text(), "1 usable records are too few"));
-    random_records(&ds, 2, 6, 2, true);
-    assert_int_equal(syn_corpus_build(&ctx, &c, &ds, NULL, pool, idf, table, 0), SYN_ERR_FORMAT);
-    assert_null(c.record); /* nothing half-built is left */
-    assert_int_equal(syn_corpus_build(&ctx, &c, &ds, NULL, NULL, idf, table, 28), SYN_ERR_FORMAT);
-    assert_int_equal(syn_corpus_build(&ctx, &c, &ds, NULL, NULL, idf, table, 29), SYN_ERR_INVALID);
-    assert_int_equal(syn_corpus_build(&ctx, &c, &ds, NULL, NULL, idf, table, -1), SYN_ERR_INVALID);
-    syn_dataset_free(&ds);
-}
-
-static void folds_part_the_records_and_a_seventh_is_held_out(void **state)
-{
-    syn_dataset ds;
-    uint8_t use[300], rest[300], seen[300] = {0};
-    int held_out = 0;
-    dataset_begin(&ds);
-    random_records(&ds, 300, 2, 1, true);
-    for (int fold = 0; fold < 5; fold++) {
-        int n = 0;
-        syn_corpus_fold(&ds, 5, fold, false, use);
-        syn_corpus_fold(&ds, 5, fold, true, rest);
-        for (int r = 0; r < 300; r++) {
-            assert_int_equal(use[r] + rest[r], 1);
-            seen[r] += use[r];
-            n += use[r];
-        }
-        assert_in_range(n, 35, 85);
-    }
-    syn_corpus_fold(&ds, 0, 0, false, use);
-    for (int r = 0; r < 300; r++) {
-        assert_int_equal(seen[r], 1);
-        assert_int_equal(use[r], 1);
-        held_out += syn_record_held_out(&ds.records[r]);
-    }
-    assert_in_range(held_out, 25, 65); /* 15 % */
-    syn_dataset_free(&ds);
-}
-
-/* ---- Episodes for the supervised phases ---- */
-
-static bool near_share(int count, int all, double share)
-{
-    return fabs(count - share * all) < 4.5 * sqrt(all * share * (1 - share));
-}
-
-static void training_episodes_have_their_shares_and_follow_from_their_number(void **state)
-{
-    enum { EPISODES = 4000 };
-    syn_dataset ds;
-    syn_corpus c;
-    const int32_t records[] = {1, 3, 4};
-    int consensus = 0, untitled = 0, opening = 0, moved = 0;
-    dataset_begin(&ds);
-    random_records(&ds, 6, 8, 2, true);
-    corpus_build(&c, &ds, 0);
-    for (uint64_t n = 0; n < EPISODES; n++) {
-        syn_env e, again;
-        syn_episode_draw(&e, &syn_episodes_training, &c, records, 3, 5, n);
-        syn_episode_draw(&again, &syn_episodes_training, &c, records, 3, 5, n);
-        assert_memory_equal(&e, &again, sizeof e);
-        assert_true(e.task / 2 == 1 || e.task / 2 == 3 || e.task / 2 == 4);
-        assert_true(e.changed == (1u << e.agents) - 1 && !e.done);
-        assert_true(e.turns_max == 16 && e.turn <= 6);
-        consensus += e.goal == SYN_GOAL_CONSENSUS;
-        untitled += e.task % 2;
-        opening += e.turn == 0;
-        moved += e.deliveries > 0;
-    }
-    assert_true(near_share(consensus, EPISODES, 0.2) && near_share(untitled, EPISODES, 0.3));
-    assert_true(opening > 0.37 * EPISODES && moved > 0.5 * EPISODES);
-    syn_corpus_free(&ctx, &c);
-    syn_dataset_free(&ds);
-}
-
-static void opening_episodes_are_openings_with_titles_and_labels_are_what_is_missing(void **state)
-{
-    syn_dataset ds;
-    syn_corpus c;
-    const int32_t records[] = {0, 1, 2};
-    int gaps = 0, links = 0;
-    dataset_begin(&ds);
-    random_records(&ds, 3, 8, 2, true);
-    corpus_build(&c, &ds, 0);
-    for (uint64_t n = 0; n < 2000; n++) {
-        syn_env e;
-        syn_episode_draw(&e, &syn_episodes_opening, &c, records, 3, 6, n);
-        assert_true(e.turn == 0 && e.deliveries == 0 && e.task % 2 == 0);
-        assert_int_equal(e.goal, SYN_GOAL_ASKER);
-        assert_int_equal(syn_label_gap(&e, 0), e.stratum != 0);
-        gaps += syn_label_gap(&e, 0);
-        for (int i = 0; i < e.agents; i++)
-            for (int j = 0; j < e.agents; j++) {
-                bool useful = false;
-                for (int p = 0; p < R; p++)
-                    useful |=
-                        (e.gold >> p & 1) && (e.memory[j] >> p & 1) && !(e.memory[i] >> p & 1);
-                assert_int_equal(syn_label_link(&e, i, j), useful);
-                links += useful;
-            }
-    }
-    assert_true(near_share(gaps, 2000, 0.75) && links > 0);
-    syn_corpus_free(&ctx, &c);
-    syn_dataset_free(&ds);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -631,12 +459,6 @@ int main(void)
         cmocka_unit_test(foreign_pieces_are_not_of_the_same_dialogue_nor_the_same_text),
         cmocka_unit_test(groups_become_masks_and_facts_of_a_known_slot_stand_in_last),
         cmocka_unit_test(fillers_are_of_no_group),
-        cmocka_unit_test(questions_about_one_dialogue_are_held_out_together),
-        cmocka_unit_test(idf_is_counted_over_the_marked_records),
-        cmocka_unit_test(too_few_records_and_impossible_sizes_are_refused),
-        cmocka_unit_test(folds_part_the_records_and_a_seventh_is_held_out),
-        cmocka_unit_test(training_episodes_have_their_shares_and_follow_from_their_number),
-        cmocka_unit_test(opening_episodes_are_openings_with_titles_and_labels_are_what_is_missing),
     };
-    return cmocka_run_group_tests_name("test_corpus", tests, setup, teardown);
+    return cmocka_run_group_tests(tests, corpus_setup, corpus_teardown);
 }

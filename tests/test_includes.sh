@@ -31,10 +31,18 @@ wrong_includes() {
         sub(/^[^"<]*["<]/, "", header); sub(/[">].*$/, "", header)
         if (header ~ /(^|\/)curl\// && file !~ /^serve\/llm_[^\/]*\.c$/)
             wrong("curl belongs to serve/llm_*.c")
+        if (header ~ /(^|\/)llhttp\.h$/ && file !~ /^serve\/http_[^\/]*$/)
+            wrong("llhttp belongs to serve/http_*")
         if (header ~ /(^|\/)(hdf5|H5[A-Za-z]*public)(_hl)?\.h$/ && file !~ /^(datasets|checkpoints)\//)
             wrong("HDF5 belongs to datasets/ and checkpoints/")
         if (header ~ /(^|\/)(nccl|mpi)\.h$/ && file !~ /^(trainer\/dist_[^\/]*\.c$|benchmarks\/peers\/)/)
             wrong("NCCL and MPI belong to trainer/dist_*.c")
+        if (header ~ /(^|\/)sqlite3\.h$/ && file != "serve/store_sqlite.c")
+            wrong("SQLite belongs to serve/store_sqlite.c")
+        if (header ~ /(^|\/)libpq-fe\.h$/ && file != "serve/store_postgres.c")
+            wrong("libpq belongs to serve/store_postgres.c")
+        if (header ~ /(^|\/)hiredis\// && file != "serve/limits_redis.c")
+            wrong("hiredis belongs to serve/limits_redis.c")
         if (header ~ /^tests\//) wrong("the product includes no test")
         if (!quoted) next
         to = level(header); from = level(file)
@@ -73,6 +81,12 @@ self_check() {
     plant trainer/a.c '"../kernels/lstm.h"' wrong
     plant trainer/a.c '"tests/test.h"' wrong
     plant serve/http.c '<curl/curl.h>' wrong
+    plant serve/llm_curl.c '<llhttp/llhttp.h>' wrong
+    plant serve/http_parse.c '<llhttp/llhttp.h>' right
+    plant serve/store.c '<sqlite3.h>' wrong
+    plant serve/store_sqlite.c '<sqlite3.h>' right
+    plant serve/store.c '<libpq-fe.h>' wrong
+    plant serve/limits.c '<hiredis/hiredis.h>' wrong
     plant trainer/a.c '<hdf5.h>' wrong
     plant trainer/a.c '<mpi.h>' wrong
     plant trainer/dist_mpi.c '<mpi.h>' right

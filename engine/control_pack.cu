@@ -2,24 +2,12 @@
 #include "engine/control_pack.h"
 #include "kernels/base/launch.cuh"
 
-enum { N = SYN_AGENTS_MAX, AGENT = 2 * N, A = SYN_ACTIONS_MAX, THREADS = 256 };
-enum { BLOCKS_MAX = 1 << 20 };
-
-static unsigned blocks_for(int64_t n)
-{
-    const int64_t blocks = (n + THREADS - 1) / THREADS;
-    return (unsigned)(blocks < BLOCKS_MAX ? blocks : BLOCKS_MAX);
-}
-
-/* i from this thread's first element on; a kernel's loop. */
-#define EACH(i, n)                                                                                 \
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < (n);                         \
-         i += (int64_t)gridDim.x * THREADS)
+enum { N = SYN_AGENTS_MAX, AGENT = 2 * N, A = SYN_ACTIONS_MAX };
 
 static __global__ void agent_kernel(int64_t agents, const float *ckm, const float *agent_x,
                                     float *in, int32_t *env, int32_t *row)
 {
-    EACH(i, agents * SYN_AGENT_IN)
+    SYN_EACH(i, agents * SYN_AGENT_IN)
     {
         const int64_t r = i / SYN_AGENT_IN;
         const int j = (int)(i - r * SYN_AGENT_IN);
@@ -35,8 +23,8 @@ extern "C" syn_status syn_agent_pack_cuda(syn_ctx *ctx, int64_t rows, const floa
                                           int32_t *row)
 {
     if (!rows) return SYN_OK;
-    SYN_LAUNCH(ctx, agent_kernel, blocks_for(rows * N * SYN_AGENT_IN), THREADS, 0, rows * N, ckm,
-               agent_x, in, env, row);
+    SYN_LAUNCH(ctx, agent_kernel, syn_each_blocks(rows * N * SYN_AGENT_IN), SYN_EACH_THREADS, 0,
+               rows * N, ckm, agent_x, in, env, row);
     SYN_LAUNCH_CHECK(ctx, "rows of the agents' head");
     return SYN_OK;
 }
@@ -44,7 +32,7 @@ extern "C" syn_status syn_agent_pack_cuda(syn_ctx *ctx, int64_t rows, const floa
 static __global__ void global_kernel(int64_t rows, const float *state, const float *ckm,
                                      const int32_t *count, const float *summary, float *in)
 {
-    EACH(i, rows * SYN_GLOBAL_X)
+    SYN_EACH(i, rows * SYN_GLOBAL_X)
     {
         const int64_t r = i / SYN_GLOBAL_X;
         int j = (int)(i - r * SYN_GLOBAL_X);
@@ -68,8 +56,8 @@ extern "C" syn_status syn_global_pack_cuda(syn_ctx *ctx, int64_t rows, const flo
                                            const float *summary, float *in)
 {
     if (!rows) return SYN_OK;
-    SYN_LAUNCH(ctx, global_kernel, blocks_for(rows * SYN_GLOBAL_X), THREADS, 0, rows, state, ckm,
-               count, summary, in);
+    SYN_LAUNCH(ctx, global_kernel, syn_each_blocks(rows * SYN_GLOBAL_X), SYN_EACH_THREADS, 0, rows,
+               state, ckm, count, summary, in);
     SYN_LAUNCH_CHECK(ctx, "rows of the global head");
     return SYN_OK;
 }
@@ -77,7 +65,7 @@ extern "C" syn_status syn_global_pack_cuda(syn_ctx *ctx, int64_t rows, const flo
 static __global__ void global_backward_kernel(int64_t rows, const int32_t *count, const float *din,
                                               float *dckm)
 {
-    EACH(i, rows * N * SYN_CKM)
+    SYN_EACH(i, rows * N * SYN_CKM)
     {
         const int64_t r = i / (N * SYN_CKM);
         const int agent = (int)(i / SYN_CKM % N), d = (int)(i % SYN_CKM);
@@ -92,8 +80,8 @@ extern "C" syn_status syn_global_pack_backward_cuda(syn_ctx *ctx, int64_t rows,
                                                     float *dckm)
 {
     if (!rows) return SYN_OK;
-    SYN_LAUNCH(ctx, global_backward_kernel, blocks_for(rows * N * SYN_CKM), THREADS, 0, rows, count,
-               din, dckm);
+    SYN_LAUNCH(ctx, global_backward_kernel, syn_each_blocks(rows * N * SYN_CKM), SYN_EACH_THREADS,
+               0, rows, count, din, dckm);
     SYN_LAUNCH_CHECK(ctx, "gradient of the team's vectors");
     return SYN_OK;
 }
@@ -101,7 +89,7 @@ extern "C" syn_status syn_global_pack_backward_cuda(syn_ctx *ctx, int64_t rows,
 static __global__ void pack_kernel(int64_t rows, const float *pair, const float *agent,
                                    const float *global, float *flat)
 {
-    EACH(i, rows * A)
+    SYN_EACH(i, rows * A)
     {
         const int64_t r = i / A;
         const int at = syn_logit_place((int)(i - r * A));
@@ -118,7 +106,8 @@ extern "C" syn_status syn_logits_pack_cuda(syn_ctx *ctx, int64_t rows, const flo
                                            const float *agent, const float *global, float *flat)
 {
     if (!rows) return SYN_OK;
-    SYN_LAUNCH(ctx, pack_kernel, blocks_for(rows * A), THREADS, 0, rows, pair, agent, global, flat);
+    SYN_LAUNCH(ctx, pack_kernel, syn_each_blocks(rows * A), SYN_EACH_THREADS, 0, rows, pair, agent,
+               global, flat);
     SYN_LAUNCH_CHECK(ctx, "flat logits");
     return SYN_OK;
 }
@@ -127,7 +116,7 @@ extern "C" syn_status syn_logits_pack_cuda(syn_ctx *ctx, int64_t rows, const flo
 static __global__ void unpack_kernel(int64_t rows, const float *flat, float *pair, float *agent,
                                      float *global)
 {
-    EACH(i, rows * A)
+    SYN_EACH(i, rows * A)
     {
         const int64_t r = i / A;
         const int a = (int)(i - r * A), at = syn_logit_place(a);
@@ -148,8 +137,8 @@ extern "C" syn_status syn_logits_unpack_cuda(syn_ctx *ctx, int64_t rows, const f
                                              float *pair, float *agent, float *global)
 {
     if (!rows) return SYN_OK;
-    SYN_LAUNCH(ctx, unpack_kernel, blocks_for(rows * A), THREADS, 0, rows, flat, pair, agent,
-               global);
+    SYN_LAUNCH(ctx, unpack_kernel, syn_each_blocks(rows * A), SYN_EACH_THREADS, 0, rows, flat, pair,
+               agent, global);
     SYN_LAUNCH_CHECK(ctx, "logits of the heads");
     return SYN_OK;
 }

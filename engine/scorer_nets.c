@@ -169,6 +169,24 @@ syn_status syn_scorer_gaps(syn_scorer *s, int parts, const syn_gap_part *part,
     return SYN_OK;
 }
 
+/* Rows first..first + n of a call of any kind. */
+typedef syn_status (*piece_of_call)(syn_scorer *s, const void *call, int64_t first, int64_t n,
+                                    syn_score_times *times);
+
+/* A call of n rows, at most `each` of them at a time. */
+static syn_status in_pieces(syn_scorer *s, int64_t n, int64_t each, piece_of_call piece,
+                            const void *call, syn_score_times *times)
+{
+    if (times) *times = (syn_score_times){0};
+    for (int64_t first = 0; first < n; first += each) {
+        const syn_scratch_mark mark = syn_scratch_push(s->ctx);
+        const syn_status st = piece(s, call, first, n - first < each ? n - first : each, times);
+        syn_scratch_pop(s->ctx, mark);
+        if (st != SYN_OK) return st;
+    }
+    return SYN_OK;
+}
+
 /* ---- Sequences: knowledge and states ---- */
 
 static syn_status lengths_check(int64_t n, int64_t steps, int64_t steps_max, const int32_t *length)
@@ -212,9 +230,10 @@ static syn_status pack(syn_scorer *s, int64_t n, int64_t steps, int64_t width,
 }
 
 /* Sequences from `first` on. */
-static syn_status ckm_piece(syn_scorer *s, const syn_ckm_call *q, int64_t first, int64_t n,
+static syn_status ckm_piece(syn_scorer *s, const void *call, int64_t first, int64_t n,
                             syn_score_times *times)
 {
+    const syn_ckm_call *q = call;
     packed p;
     const void *items, *bias;
     void *ckm, *weight;
@@ -251,21 +270,13 @@ syn_status syn_scorer_ckm(syn_scorer *s, const syn_ckm_call *q, syn_score_times 
 {
     SYN_REQUIRE(s && q && ((q->items && q->ckm) || q->n == 0), "syn_scorer_ckm: NULL is given");
     SYN_RETURN_IF(lengths_check(q->n, q->m, SYN_ROWS_MAX, q->length));
-    if (times) *times = (syn_score_times){0};
-    const int64_t each = ROWS / q->m;
-    for (int64_t first = 0; first < q->n; first += each) {
-        const syn_scratch_mark mark = syn_scratch_push(s->ctx);
-        const syn_status st =
-            ckm_piece(s, q, first, q->n - first < each ? q->n - first : each, times);
-        syn_scratch_pop(s->ctx, mark);
-        if (st != SYN_OK) return st;
-    }
-    return SYN_OK;
+    return in_pieces(s, q->n, ROWS / q->m, ckm_piece, q, times);
 }
 
-static syn_status state_piece(syn_scorer *s, const syn_state_call *q, int64_t first, int64_t n,
+static syn_status state_piece(syn_scorer *s, const void *call, int64_t first, int64_t n,
                               syn_score_times *times)
 {
+    const syn_state_call *q = call;
     packed p;
     const void *message, *h0, *c0;
     void *hT, *cT;
@@ -303,23 +314,15 @@ syn_status syn_scorer_states(syn_scorer *s, const syn_state_call *q, syn_score_t
                 "syn_scorer_states: NULL is given");
     SYN_RETURN_IF(control_check(s));
     SYN_RETURN_IF(lengths_check(q->n, q->T, SYN_SCORER_STEPS_MAX, q->length));
-    if (times) *times = (syn_score_times){0};
-    const int64_t each = ROWS / q->T;
-    for (int64_t first = 0; first < q->n; first += each) {
-        const syn_scratch_mark mark = syn_scratch_push(s->ctx);
-        const syn_status st =
-            state_piece(s, q, first, q->n - first < each ? q->n - first : each, times);
-        syn_scratch_pop(s->ctx, mark);
-        if (st != SYN_OK) return st;
-    }
-    return SYN_OK;
+    return in_pieces(s, q->n, ROWS / q->T, state_piece, q, times);
 }
 
 /* ---- Policy ---- */
 
-static syn_status policy_piece(syn_scorer *s, const syn_policy_call *q, int64_t first, int64_t n,
+static syn_status policy_piece(syn_scorer *s, const void *call, int64_t first, int64_t n,
                                syn_score_times *times)
 {
+    const syn_policy_call *q = call;
     syn_ctx *ctx = s->ctx;
     const void *state, *mask, *in[5];
     void *all, *value;
@@ -377,13 +380,5 @@ syn_status syn_scorer_policy(syn_scorer *s, const syn_policy_call *q, syn_score_
         SYN_REQUIRE(q->agents[i] >= 2 && q->agents[i] <= N, "agents[%lld] is %d", (long long)i,
                     q->agents[i]);
     }
-    if (times) *times = (syn_score_times){0};
-    for (int64_t first = 0; first < q->n; first += DECISIONS) {
-        const syn_scratch_mark mark = syn_scratch_push(s->ctx);
-        const int64_t n = q->n - first < DECISIONS ? q->n - first : DECISIONS;
-        const syn_status st = policy_piece(s, q, first, n, times);
-        syn_scratch_pop(s->ctx, mark);
-        if (st != SYN_OK) return st;
-    }
-    return SYN_OK;
+    return in_pieces(s, q->n, DECISIONS, policy_piece, q, times);
 }

@@ -248,28 +248,26 @@ const char *syn_lstm_cluster_refuses(const syn_ctx *ctx, const syn_lstm_pass *p)
     return "the device has no room for a cluster of that many blocks";
 }
 
-syn_status syn_cluster_plan_make(const syn_ctx *ctx, const syn_lstm_pass *p,
-                                 void (*const kernels[3])(syn_lstm_pass), const size_t bytes[3],
-                                 syn_cluster_plan *plan)
+syn_status syn_cluster_run(syn_ctx *ctx, const syn_lstm_pass *p, syn_lstm_layout layout,
+                           void (*const kernels[3])(syn_lstm_pass), const size_t bytes[3],
+                           const char *what)
 {
     const unsigned size = (unsigned)p->call[0].H / SYN_CLUSTER_UNITS;
-    for (int i = 0; i < 3; i++) {
-        const int tiles = 1 << i;
-        const unsigned clusters =
-            (unsigned)(p->directions * syn_ceil_div(p->seq.batch, tiles * SYN_LSTM_LANES));
+    unsigned clusters = 0;
+    int i = 0;
+    for (;; i++) {
         int together = 0;
-        *plan = {clusters * size, bytes[i], kernels[i]};
+        clusters = (unsigned)(p->directions * syn_ceil_div(p->seq.batch, SYN_LSTM_LANES << i));
         const cudaError_t error = clusters_at_once(ctx, kernels[i], size, bytes[i], &together);
         if (error != cudaSuccess) return syn_cuda_failed(error, "counting the LSTM's clusters");
-        if (clusters <= (unsigned)together) break;
+        if (clusters <= (unsigned)together || i == 2) break;
     }
+    syn_lstm_pass packed = *p;
+    SYN_RETURN_IF(syn_lstm_pack(ctx, layout, &packed));
+    (void)syn_launch_together(ctx, kernels[i], dim3(clusters * size), dim3(SYN_CLUSTER_THREADS),
+                              size, bytes[i], packed);
+    SYN_LAUNCH_CHECK(ctx, what);
     return SYN_OK;
-}
-
-void syn_cluster_launch(syn_ctx *ctx, const syn_lstm_pass *p, const syn_cluster_plan *plan)
-{
-    (void)syn_launch_together(ctx, plan->kernel, dim3(plan->blocks), dim3(SYN_CLUSTER_THREADS),
-                              (unsigned)p->call[0].H / SYN_CLUSTER_UNITS, plan->bytes, *p);
 }
 
 template <int H> static syn_status forward(syn_ctx *ctx, const syn_lstm_pass *p)
@@ -277,13 +275,8 @@ template <int H> static syn_status forward(syn_ctx *ctx, const syn_lstm_pass *p)
     void (*const kernels[3])(syn_lstm_pass) = {cluster_forward<H, 1>, cluster_forward<H, 2>,
                                                cluster_forward<H, 4>};
     const size_t bytes[3] = {forward_bytes<H, 1>(), forward_bytes<H, 2>(), forward_bytes<H, 4>()};
-    syn_cluster_plan plan;
-    SYN_RETURN_IF(syn_cluster_plan_make(ctx, p, kernels, bytes, &plan));
-    syn_lstm_pass packed = *p;
-    SYN_RETURN_IF(syn_lstm_pack(ctx, SYN_LSTM_CLUSTER_FORWARD, &packed));
-    syn_cluster_launch(ctx, &packed, &plan);
-    SYN_LAUNCH_CHECK(ctx, "LSTM of a cluster, forward");
-    return SYN_OK;
+    return syn_cluster_run(ctx, p, SYN_LSTM_CLUSTER_FORWARD, kernels, bytes,
+                           "LSTM of a cluster, forward");
 }
 
 syn_status syn_lstm_cluster_forward(syn_ctx *ctx, const syn_lstm_pass *p)

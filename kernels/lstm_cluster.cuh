@@ -42,18 +42,11 @@ SYN_LSTM_INLINE void syn_cluster_take(syn_mbarrier *barrier, int n, unsigned byt
 
 /* ---- For launchers ---- */
 
-/* How a pass is split. kernels[i] has 1 << i sub-tiles per cluster and takes bytes[i] of shared
- * memory; the fewest sub-tiles with which all clusters run at once are taken. */
-typedef struct syn_cluster_plan {
-    unsigned blocks;
-    size_t bytes;
-    void (*kernel)(syn_lstm_pass);
-} syn_cluster_plan;
-
-syn_status syn_cluster_plan_make(const syn_ctx *ctx, const syn_lstm_pass *p,
-                                 void (*const kernels[3])(syn_lstm_pass), const size_t bytes[3],
-                                 syn_cluster_plan *plan);
-/* Followed by SYN_LAUNCH_CHECK. */
-void syn_cluster_launch(syn_ctx *ctx, const syn_lstm_pass *p, const syn_cluster_plan *plan);
+/* One pass, packed and launched. kernels[i] has 1 << i sub-tiles per cluster and takes bytes[i] of
+ * shared memory; the fewest sub-tiles with which all clusters run at once are taken, or 4. `what`
+ * names it in errors. */
+syn_status syn_cluster_run(syn_ctx *ctx, const syn_lstm_pass *p, syn_lstm_layout layout,
+                           void (*const kernels[3])(syn_lstm_pass), const size_t bytes[3],
+                           const char *what);
 
 #endif

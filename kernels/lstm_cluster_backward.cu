@@ -216,13 +216,8 @@ template <int H> static syn_status backward(syn_ctx *ctx, const syn_lstm_pass *p
                                                cluster_backward<H, 4>};
     const size_t bytes[3] = {backward_bytes<H, 1>(), backward_bytes<H, 2>(),
                              backward_bytes<H, 4>()};
-    syn_cluster_plan plan;
-    SYN_RETURN_IF(syn_cluster_plan_make(ctx, p, kernels, bytes, &plan));
-    syn_lstm_pass packed = *p;
-    SYN_RETURN_IF(syn_lstm_pack(ctx, SYN_LSTM_CLUSTER_BACKWARD, &packed));
-    syn_cluster_launch(ctx, &packed, &plan);
-    SYN_LAUNCH_CHECK(ctx, "LSTM of a cluster, backward");
-    return SYN_OK;
+    return syn_cluster_run(ctx, p, SYN_LSTM_CLUSTER_BACKWARD, kernels, bytes,
+                           "LSTM of a cluster, backward");
 }
 
 syn_status syn_lstm_cluster_backward(syn_ctx *ctx, const syn_lstm_pass *p)

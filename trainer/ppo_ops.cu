@@ -3,34 +3,24 @@
 #include "kernels/base/launch.cuh"
 #include "trainer/ppo_ops.h"
 
-enum { THREADS = 256, SUM_THREADS = 512, BLOCKS_MAX = 1 << 20 };
+enum { SUM_THREADS = 512 };
 enum { TALLIES = SYN_ROLLOUT_SUMS - SYN_SUM_TALLY };
-
-static unsigned blocks_for(int64_t n)
-{
-    const int64_t blocks = (n + THREADS - 1) / THREADS;
-    return (unsigned)(blocks < BLOCKS_MAX ? blocks : BLOCKS_MAX);
-}
-
-#define EACH(i, n)                                                                                 \
-    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < (n);                         \
-         i += (int64_t)gridDim.x * THREADS)
 
 static __global__ void count_kernel(int64_t E, uint64_t *counter)
 {
-    EACH(e, E) counter[e]++;
+    SYN_EACH(e, E) counter[e]++;
 }
 
 extern "C" syn_status syn_ppo_count_cuda(syn_ctx *ctx, int64_t E, uint64_t *counter)
 {
-    SYN_LAUNCH(ctx, count_kernel, blocks_for(E), THREADS, 0, E, counter);
+    SYN_LAUNCH(ctx, count_kernel, syn_each_blocks(E), SYN_EACH_THREADS, 0, E, counter);
     SYN_LAUNCH_CHECK(ctx, "counting draws");
     return SYN_OK;
 }
 
 static __global__ void mark_all_kernel(int64_t E, syn_env *envs, uint32_t *kept)
 {
-    EACH(e, E)
+    SYN_EACH(e, E)
     {
         kept[e] = envs[e].changed;
         envs[e].changed = (1u << envs[e].agents) - 1;
@@ -39,20 +29,20 @@ static __global__ void mark_all_kernel(int64_t E, syn_env *envs, uint32_t *kept)
 
 extern "C" syn_status syn_ppo_mark_all_cuda(syn_ctx *ctx, int64_t E, syn_env *envs, uint32_t *kept)
 {
-    SYN_LAUNCH(ctx, mark_all_kernel, blocks_for(E), THREADS, 0, E, envs, kept);
+    SYN_LAUNCH(ctx, mark_all_kernel, syn_each_blocks(E), SYN_EACH_THREADS, 0, E, envs, kept);
     SYN_LAUNCH_CHECK(ctx, "marking all agents");
     return SYN_OK;
 }
 
 static __global__ void mark_back_kernel(int64_t E, syn_env *envs, const uint32_t *kept)
 {
-    EACH(e, E) envs[e].changed = kept[e];
+    SYN_EACH(e, E) envs[e].changed = kept[e];
 }
 
 extern "C" syn_status syn_ppo_mark_back_cuda(syn_ctx *ctx, int64_t E, syn_env *envs,
                                              const uint32_t *kept)
 {
-    SYN_LAUNCH(ctx, mark_back_kernel, blocks_for(E), THREADS, 0, E, envs, kept);
+    SYN_LAUNCH(ctx, mark_back_kernel, syn_each_blocks(E), SYN_EACH_THREADS, 0, E, envs, kept);
     SYN_LAUNCH_CHECK(ctx, "marking agents as before");
     return SYN_OK;
 }
@@ -84,7 +74,7 @@ extern "C" syn_status syn_ppo_find_bad_cuda(syn_ctx *ctx, int64_t n, const float
 static __global__ void rescale_kernel(int64_t rows, int64_t E, const syn_ppo_scales *s,
                                       float *reward, float *value)
 {
-    EACH(i, rows + E)
+    SYN_EACH(i, rows + E)
     {
         if (i < rows) reward[i] *= s->reward;
         value[i] = value[i] * s->value_std + s->value_mean;
@@ -94,8 +84,8 @@ static __global__ void rescale_kernel(int64_t rows, int64_t E, const syn_ppo_sca
 extern "C" syn_status syn_ppo_rescale_cuda(syn_ctx *ctx, int64_t T, int64_t E,
                                            const syn_ppo_scales *s, float *reward, float *value)
 {
-    SYN_LAUNCH(ctx, rescale_kernel, blocks_for((T + 1) * E), THREADS, 0, T * E, E, s, reward,
-               value);
+    SYN_LAUNCH(ctx, rescale_kernel, syn_each_blocks((T + 1) * E), SYN_EACH_THREADS, 0, T * E, E, s,
+               reward, value);
     SYN_LAUNCH_CHECK(ctx, "rewards and values in their units");
     return SYN_OK;
 }
@@ -165,7 +155,7 @@ extern "C" syn_status syn_ppo_sums_cuda(syn_ctx *ctx, int64_t T, int64_t E, cons
 static __global__ void normalise_kernel(int64_t n, const syn_ppo_scales *s, float *advantage,
                                         float *ret)
 {
-    EACH(i, n)
+    SYN_EACH(i, n)
     {
         advantage[i] = (float)(((double)advantage[i] - s->advantage_mean) * s->advantage_factor);
         ret[i] = (float)(((double)ret[i] - s->return_mean) * s->return_factor);
@@ -175,7 +165,8 @@ static __global__ void normalise_kernel(int64_t n, const syn_ppo_scales *s, floa
 extern "C" syn_status syn_ppo_normalise_cuda(syn_ctx *ctx, int64_t n, const syn_ppo_scales *s,
                                              float *advantage, float *ret)
 {
-    SYN_LAUNCH(ctx, normalise_kernel, blocks_for(n), THREADS, 0, n, s, advantage, ret);
+    SYN_LAUNCH(ctx, normalise_kernel, syn_each_blocks(n), SYN_EACH_THREADS, 0, n, s, advantage,
+               ret);
     SYN_LAUNCH_CHECK(ctx, "normalising advantages");
     return SYN_OK;
 }

@@ -32,6 +32,21 @@
 
 #endif
 
+/* Kernels with one thread an element: launched with syn_each_blocks(n) blocks of SYN_EACH_THREADS,
+ * they walk over all n with SYN_EACH, i from the thread's first element on. Consecutive threads
+ * have consecutive elements; beyond the cap on blocks a thread has several. */
+enum { SYN_EACH_THREADS = 256, SYN_EACH_BLOCKS_MAX = 1 << 20 };
+
+#define SYN_EACH(i, n)                                                                             \
+    for (int64_t i = (int64_t)blockIdx.x * SYN_EACH_THREADS + threadIdx.x; i < (n);                \
+         i += (int64_t)gridDim.x * SYN_EACH_THREADS)
+
+static inline unsigned syn_each_blocks(int64_t n)
+{
+    const int64_t blocks = (n + SYN_EACH_THREADS - 1) / SYN_EACH_THREADS;
+    return (unsigned)(blocks < SYN_EACH_BLOCKS_MAX ? blocks : SYN_EACH_BLOCKS_MAX);
+}
+
 /* Blocks that are launched together in clusters of `cluster` (grid.x is a multiple of it), or, with
  * cluster 0, that are all resident at once (a cooperative launch). The kernel's limit of dynamic
  * shared memory has been raised before. */

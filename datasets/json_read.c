@@ -7,6 +7,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
+#include "kernels/base/bytes16.h"
+
 void syn_json_begin(syn_json *j, const char *bytes, size_t count)
 {
     j->begin = j->at = bytes;
@@ -127,13 +129,27 @@ static bool escape_decode(syn_json *j, const char **at, char **out)
     return true;
 }
 
+/* Passes over ASCII but for quotes, backslashes and control characters. */
+static const char *ascii_run(const char *at, const char *end)
+{
+    for (; end - at >= 16; at += 16) {
+        const syn_bytes16 b = syn_bytes16_load(at);
+        const size_t plain = syn_bytes16_first(
+            (syn_bytes16)(b - (unsigned char)0x20 >= (unsigned char)0x60) |
+            (syn_bytes16)(b == (unsigned char)'"') | (syn_bytes16)(b == (unsigned char)'\\'));
+        if (plain < 16) return at + plain;
+    }
+    while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' &&
+           *at != '\\')
+        at++;
+    return at;
+}
+
 /* Passes over plain characters; stops at a quote, a backslash or a fault. */
 static const char *plain_run(syn_json *j, const char *at)
 {
     for (;;) {
-        while (at < j->end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 &&
-               *at != '"' && *at != '\\')
-            at++;
+        at = ascii_run(at, j->end);
         if (at == j->end) {
             syn_json_fault(j, at, "ends inside a text");
             return NULL;

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernels/base/bytes16.h"
+
 enum { READ_BYTES = 1 << 20 };
 
 static syn_status digest_begin(syn_json_stream *s)
@@ -168,6 +170,19 @@ typedef struct scan {
     bool text, escaped;
 } scan;
 
+/* From `i` on, where the next quote or backslash stands. */
+static size_t text_run(const char *bytes, size_t i, size_t count)
+{
+    for (; count - i >= 16; i += 16) {
+        const syn_bytes16 b = syn_bytes16_load(bytes + i);
+        const size_t other = syn_bytes16_first((syn_bytes16)(b == (unsigned char)'"') |
+                                               (syn_bytes16)(b == (unsigned char)'\\'));
+        if (other < 16) return i + other;
+    }
+    while (i < count && bytes[i] != '"' && bytes[i] != '\\') i++;
+    return i;
+}
+
 /* Goes on to the last bracket of a record, or the last quote of a text; false when more bytes are
  * needed. */
 static bool scan_on(scan *sc, const char *bytes, size_t count)
@@ -180,7 +195,7 @@ static bool scan_on(scan *sc, const char *bytes, size_t count)
             continue;
         }
         if (sc->text) {
-            while (i < count && bytes[i] != '"' && bytes[i] != '\\') i++;
+            i = text_run(bytes, i, count);
             if (i == count) break;
             sc->escaped = bytes[i] == '\\';
             sc->text = sc->escaped;

@@ -1,9 +1,11 @@
 #include "engine/text.h"
 
 #include <stdbool.h>
+#include <string.h>
 #include <utf8proc.h>
 
 #include "engine/stem.h"
+#include "kernels/base/bytes16.h"
 
 /* Characters of a word that count for its hash; the rest of a longer run belongs to the same token.
  */
@@ -112,7 +114,7 @@ static uint32_t word_hash(int32_t *codes, int count, bool marks)
         else
             bytes += (size_t)utf8proc_encode_char(codes[i], utf8 + bytes);
     }
-    return (uint32_t)syn_stem_hash(utf8, bytes) & SYN_TOKEN_HASH;
+    return syn_stem_hash(utf8, bytes) & SYN_TOKEN_HASH;
 }
 
 /* Reads the word whose first character `c` ends at `at`; returns where it ends. */
@@ -148,7 +150,69 @@ static bool ascii_word_read(const unsigned char *text, size_t bytes, size_t *at,
         lower[count++] = b;
     }
     *at += count;
-    *hash = (uint32_t)syn_stem_hash(lower, count) & SYN_TOKEN_HASH;
+    *hash = syn_stem_hash(lower, count) & SYN_TOKEN_HASH;
+    return true;
+}
+
+/* ---- short words of ASCII, as most are ---- */
+
+/* Reads a word of 1 to 15 letters and digits of ASCII; returns its length, and 0 where there is
+ * another one or none. */
+static size_t short_word_read(const unsigned char *at, size_t left, syn_stem_word *word)
+{
+    const syn_bytes16 b = left >= 16 ? syn_bytes16_load(at) : syn_bytes16_load_some(at, left);
+    const syn_bytes16 lower = b | (unsigned char)0x20; /* of a digit the same digit */
+    const syn_bytes16 out = (syn_bytes16)(lower - (unsigned char)'a' >= (unsigned char)26) &
+                            (syn_bytes16)(b - (unsigned char)'0' >= (unsigned char)10);
+    const size_t count = syn_bytes16_first(out);
+    if (count == 16 || (count < left && at[count] >= 0x80)) return 0;
+    const uint64_t mask = ((uint64_t)1 << count % 8 * 8) - 1;
+    memcpy(word, &lower, sizeof *word);
+    if (count < 8) {
+        word->low &= mask;
+        word->high = 0;
+    } else
+        word->high &= mask;
+    return count;
+}
+
+/* Those whose hashes are still to come. */
+enum { PENDING_MAX = 16 };
+typedef struct pending {
+    syn_stem_word word[PENDING_MAX];
+    uint64_t begun[PENDING_MAX];
+    uint32_t *token[PENDING_MAX];
+    unsigned first, count; /* the first one's place */
+} pending;
+
+static void pending_end(pending *p)
+{
+    const unsigned k = p->first++ % PENDING_MAX;
+    p->count--;
+    *p->token[k] |= syn_stem_end(p->word[k], p->begun[k]) & SYN_TOKEN_HASH;
+}
+
+/* ---- texts ---- */
+
+static uint32_t flags_of(bool capital, bool digit, const gap *g)
+{
+    return (uint32_t)capital * SYN_TOKEN_CAPITAL | (uint32_t)digit * SYN_TOKEN_NUMBER |
+           (uint32_t)g->sentence * SYN_TOKEN_SENTENCE |
+           (uint32_t)g->adjacent * (uint32_t)SYN_TOKEN_ADJACENT;
+}
+
+/* Reads the character or the word at *at, which is not a short one; true: a word, *token. */
+static bool other_read(const unsigned char *text, size_t bytes, size_t *at, gap *g, uint32_t *token)
+{
+    character c;
+    const size_t begin = *at + character_read(text + *at, bytes - *at, &c);
+    if (c.kind != KIND_LETTER && c.kind != KIND_DIGIT) {
+        gap_extend(g, c.code);
+        *at = begin;
+        return false;
+    }
+    if (!ascii_word_read(text, bytes, at, token)) *at = word_read(text, bytes, begin, c, token);
+    *token |= flags_of(c.capital, c.kind == KIND_DIGIT, g);
     return true;
 }
 
@@ -157,24 +221,28 @@ void syn_text_tokenise(const char *utf8, size_t bytes, uint32_t *tokens, size_t 
     const unsigned char *text = (const unsigned char *)utf8;
     size_t at = 0, n = 0;
     gap g = {.adjacent = false, .sentence = true};
+    pending p;
+    p.first = p.count = 0;
     while (at < bytes && n < max) {
-        character c;
-        const size_t start = at;
-        at += character_read(text + at, bytes - at, &c);
-        if (c.kind != KIND_LETTER && c.kind != KIND_DIGIT) {
-            gap_extend(&g, c.code);
+        const unsigned char b = text[at];
+        if (b == ' ') {
+            g.sentence |= g.terminated;
+            at++;
             continue;
         }
-        uint32_t token;
-        size_t end = start;
-        at = ascii_word_read(text, bytes, &end, &token) ? end
-                                                        : word_read(text, bytes, at, c, &token);
-        if (c.capital) token |= SYN_TOKEN_CAPITAL;
-        if (c.kind == KIND_DIGIT) token |= SYN_TOKEN_NUMBER;
-        if (g.sentence) token |= SYN_TOKEN_SENTENCE;
-        if (g.adjacent) token |= (uint32_t)SYN_TOKEN_ADJACENT;
-        tokens[n++] = token;
+        const unsigned last = (p.first + p.count) % PENDING_MAX;
+        const size_t length = short_word_read(text + at, bytes - at, &p.word[last]);
+        if (length > 0) {
+            tokens[n] = flags_of(b >= 'A' && b <= 'Z', b <= '9', &g);
+            p.token[last] = &tokens[n];
+            p.begun[last] = syn_stem_begin(p.word[last]);
+            at += length;
+            if (++p.count == PENDING_MAX) pending_end(&p);
+        } else if (!other_read(text, bytes, &at, &g, &tokens[n]))
+            continue;
+        n++;
         g = (gap){.adjacent = true};
     }
+    while (p.count > 0) pending_end(&p);
     *count = n;
 }

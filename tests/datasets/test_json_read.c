@@ -45,6 +45,33 @@ static void texts_are_decoded(void **state)
     assert_text("\"\xc3\xa9\"", "\xc3\xa9");
 }
 
+/* In a text of 40 characters what ends it, is decoded or is refused may stand anywhere. */
+static void nothing_is_missed_wherever_it_stands(void **state)
+{
+    for (size_t at = 0; at < 40; at++) {
+        char json[64] = "\"abcdefghijklmnopqrstuvwxyz0123456789~ !#\"", expected[64] = "";
+        json[1 + at] = '"';
+        syn_slice s;
+        syn_json *j = begin(json);
+        assert_true(syn_json_string(j, "it", &s));
+        assert_int_equal(s.count, at);
+        json[1 + at] = 0x1f;
+        assert_refused(json, 1 + at, "control character 0x1f");
+        json[1 + at] = (char)0x80;
+        assert_refused(json, 1 + at, "not UTF-8");
+        json[1 + at] = 0x7f; /* is one like all others */
+        memcpy(expected, json + 1, 40);
+        assert_text(json, expected);
+        if (at == 39) continue;
+        json[1 + at] = '\\';
+        json[2 + at] = 'n';
+        memcpy(expected + at, "\n", 1);
+        memmove(expected + at + 1, json + 3 + at, 40 - at - 1);
+        expected[39] = 0;
+        assert_text(json, expected);
+    }
+}
+
 static void several_decoded_texts_live_side_by_side(void **state)
 {
     syn_slice a, b, c;
@@ -228,6 +255,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_decoded),
+        cmocka_unit_test(nothing_is_missed_wherever_it_stands),
         cmocka_unit_test(several_decoded_texts_live_side_by_side),
         cmocka_unit_test(numbers_and_truth_values_are_read),
         cmocka_unit_test(objects_are_walked_key_by_key),

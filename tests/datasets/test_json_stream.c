@@ -45,6 +45,22 @@ static void a_list_and_lines_give_the_same_records(void **state)
     assert_records("\r\n\t[{\"a\":\"]},{[ \\\" \\\\\"},{}]", 2);
 }
 
+/* In a text of 40 characters a quote, escaped or not, may stand anywhere; brackets in it count for
+ * nothing. */
+static void a_record_ends_where_its_texts_say(void **state)
+{
+    for (size_t at = 0; at + 1 < 40; at++) {
+        char text[80] = "{\"a\":\"bcdefg}ijklmno{qrstuvw[yz0123]567890}bcd\"} {}";
+        text[6 + at] = '\\';
+        text[7 + at] = '"';
+        assert_records(text, 2);
+        text[6 + at] = '"';
+        text[7 + at] = '}';
+        memset(text + 8 + at, ' ', strlen(text) - 8 - at);
+        assert_records(text, 1);
+    }
+}
+
 /* Reads a file of this layout: the records' names and texts, joined by blanks. */
 static syn_status join(const char *path, syn_json_layout layout, char *all, size_t max)
 {
@@ -239,6 +255,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_and_lines_give_the_same_records),
+        cmocka_unit_test(a_record_ends_where_its_texts_say),
         cmocka_unit_test(the_members_of_an_object_are_records_with_names),
         cmocka_unit_test(the_list_data_of_an_object_has_the_records),
         cmocka_unit_test(the_bytes_of_a_record_are_handed_out),

@@ -1,7 +1,12 @@
 /* The tokeniser, by example: which runs are words, what is folded, and which flags a word gets. */
 #include "tests/test.h"
 
+#include <libstemmer.h>
+#include <pthread.h>
+#include <xxhash.h>
+
 #include "engine/text.h"
+#include "kernels/base/rng.h"
 
 enum { MAX = 64 };
 
@@ -184,6 +189,106 @@ static void hashes_are_what_they_have_always_been(void **state)
     assert_int_equal(hash_of("\xc3\xa9tat"), 0x729c9c4);
 }
 
+/* ---- against the stemmer itself ---- */
+
+/* What the hash of a lower-case word of ASCII is, without any table or haste. */
+static uint32_t plain_hash(struct sb_stemmer *english, const char *word)
+{
+    const size_t bytes = strlen(word);
+    const bool letters = strspn(word, "abcdefghijklmnopqrstuvwxyz") == bytes;
+    if (!letters || bytes < 3 || bytes > 40)
+        return (uint32_t)XXH3_64bits(word, bytes) & SYN_TOKEN_HASH;
+    const sb_symbol *stem = sb_stemmer_stem(english, (const sb_symbol *)word, (int)bytes);
+    return (uint32_t)XXH3_64bits(stem, (size_t)sb_stemmer_length(english)) & SYN_TOKEN_HASH;
+}
+
+/* A word of `bytes` letters, some of them large, and digits where those are wanted. */
+static void draw_word(syn_rng *rng, size_t bytes, bool digits, char *word, char *lower)
+{
+    static const char of[] = "aeiounrstldingsedABEINRST0123456789";
+    for (size_t k = 0; k < bytes; k++) {
+        word[k] = of[syn_rng_below(rng, digits ? 35 : 25)];
+        lower[k] = word[k] >= 'A' && word[k] <= 'Z' ? (char)(word[k] + 32) : word[k];
+    }
+    word[bytes] = lower[bytes] = 0;
+}
+
+/* Of every length, at the text's very end and before all kinds of bytes: the text is as long as its
+ * memory, so that a read beyond it is seen. */
+static void a_word_is_the_same_wherever_it_stands(void **state)
+{
+    static const char *const tails[] = {"",         " ",
+                                        ".",        "@",
+                                        "[",        "`",
+                                        "{",        "/",
+                                        ":",        "\xe2\x80\x99s",
+                                        "\x7f",     "\xff",
+                                        "\xc2\xbb", "- and then some more words"};
+    struct sb_stemmer *english = sb_stemmer_new("english", "UTF_8");
+    syn_rng rng = syn_rng_make(1, 1);
+    for (int draw = 0; draw < 40; draw++)
+        for (size_t bytes = 1; bytes <= 45; bytes++)
+            for (size_t k = 0; k < sizeof tails / sizeof *tails; k++) {
+                char word[64], lower[64];
+                uint32_t at[16];
+                size_t count;
+                draw_word(&rng, bytes, draw & 1, word, lower);
+                const size_t all = bytes + strlen(tails[k]);
+                char *text = malloc(all);
+                memcpy(text, word, bytes);
+                memcpy(text + bytes, tails[k], all - bytes);
+                syn_text_tokenise(text, all, at, 16, &count);
+                free(text);
+                assert_true(count >= 1);
+                assert_int_equal(at[0] & SYN_TOKEN_HASH, plain_hash(english, lower));
+                assert_int_equal(has(at[0], SYN_TOKEN_CAPITAL), word[0] >= 'A' && word[0] <= 'Z');
+                assert_int_equal(has(at[0], SYN_TOKEN_NUMBER), word[0] >= '0' && word[0] <= '9');
+            }
+    sb_stemmer_delete(english);
+}
+
+/* Many more words than a table remembers, each several times, with hundreds in one text. */
+static void words_that_were_forgotten_are_stemmed_again(void **state)
+{
+    enum { WORDS = 700, TEXTS = 1500, ROUNDS = 2 };
+    static char text[WORDS * 12];
+    static uint32_t at[WORDS], expected[WORDS];
+    struct sb_stemmer *english = sb_stemmer_new("english", "UTF_8");
+    for (int k = 0; k < TEXTS * ROUNDS; k++) {
+        syn_rng rng = syn_rng_make(2, (uint64_t)(k % TEXTS));
+        size_t bytes = 0, count;
+        const bool checked = k % 50 == 0;
+        for (int w = 0; w < WORDS; w++) {
+            char lower[16];
+            draw_word(&rng, 4 + syn_rng_below(&rng, 7), false, text + bytes, lower);
+            if (checked) expected[w] = plain_hash(english, lower);
+            bytes += strlen(lower);
+            text[bytes++] = ' ';
+        }
+        syn_text_tokenise(text, bytes, at, WORDS, &count);
+        assert_int_equal(count, WORDS);
+        for (int w = 0; checked && w < WORDS; w++)
+            assert_int_equal(at[w] & SYN_TOKEN_HASH, expected[w]);
+    }
+    sb_stemmer_delete(english);
+}
+
+static void *hash_in_thread(void *out)
+{
+    *(uint32_t *)out = hash_of("Parisians");
+    return NULL;
+}
+
+static void threads_agree(void **state)
+{
+    pthread_t thread[4];
+    uint32_t hash[4];
+    for (int k = 0; k < 4; k++)
+        assert_int_equal(pthread_create(&thread[k], NULL, hash_in_thread, &hash[k]), 0);
+    for (int k = 0; k < 4; k++) pthread_join(thread[k], NULL);
+    for (int k = 0; k < 4; k++) assert_int_equal(hash[k], hash_of("parisian"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +306,9 @@ int main(void)
         cmocka_unit_test(only_the_given_bytes_are_read),
         cmocka_unit_test(an_endless_word_is_one_token),
         cmocka_unit_test(hashes_are_what_they_have_always_been),
+        cmocka_unit_test(a_word_is_the_same_wherever_it_stands),
+        cmocka_unit_test(words_that_were_forgotten_are_stemmed_again),
+        cmocka_unit_test(threads_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@ typedef struct score_row {
     syn_bench_row time;
     char name[24];
     int decisions, pairs;  /* of one run */
+    int64_t nodes;         /* of its graph; 0: it is none */
     syn_score_times spent; /* in all runs */
     double queue_s;        /* likewise */
 } score_row;
@@ -169,6 +170,7 @@ static syn_status measure(bench *b, const char *name, int decisions, int pairs,
     r->spent = (syn_score_times){0};
     r->queue_s = 0;
     SYN_RETURN_IF(syn_bench_measure(work, b, runs_min, &r->time));
+    if (work == batch) r->nodes = syn_scorer_nodes(b->scorer, decisions);
     b->rows++;
     return SYN_OK;
 }
@@ -275,6 +277,7 @@ static void row_json(const score_row *r, double alone_s)
                r->decisions / p50, alone_s * r->decisions / p50);
     }
     if (r->pairs) printf(", \"pairs_per_s\": %.1f", r->pairs / p50);
+    if (r->nodes) printf(", \"graph_nodes\": %lld", (long long)r->nodes);
     printf("}");
 }
 
@@ -287,6 +290,7 @@ static void row_print(const score_row *r, double alone_s)
         printf(" %12.0f decisions/s %7.2f", r->decisions / p50, alone_s * r->decisions / p50);
     if (r->pairs) printf(" %12.0f pairs/s", r->pairs / p50);
     if (r->queue_s > 0) printf("   (%.1f us in the queue)", r->queue_s / runs * 1e6);
+    if (r->nodes) printf("   (%lld nodes in its graph)", (long long)r->nodes);
     putchar('\n');
 }
 

@@ -134,7 +134,8 @@ extern "C" syn_status syn_gpu_hops(syn_ctx *ctx, int rounds)
     if (cudaGetDevice(&device) != cudaSuccess ||
         cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess)
         return syn_fail(SYN_ERR_DEVICE, "CUDA: the device cannot be asked for its version");
-    if (major < 9) return syn_fail(SYN_ERR_UNSUPPORTED, "no clusters before sm_90");
+    if (major < 9 || !syn_kernel_for_hopper((const void *)hop_kernel))
+        return syn_fail(SYN_ERR_UNSUPPORTED, "no clusters before sm_90");
     const cudaError_t error =
         syn_launch_together(ctx, hop_kernel, dim3(2), dim3(HOP_THREADS), 2, 64, rounds);
     if (error != cudaSuccess)

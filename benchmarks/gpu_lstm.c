@@ -7,6 +7,7 @@
 
 #include "benchmarks/gpu_cudnn.h"
 #include "benchmarks/gpu_time.h"
+#include "benchmarks/gpu_tune.h"
 #include "kernels/base/rng.h"
 #include "kernels/lstm.h"
 
@@ -25,10 +26,12 @@ typedef struct shape {
 static const shape layers[] = {
     {"lstm-512", 512, 512, 1}, {"bilstm-128", 512, 128, 2}, {"bilstm-256", 512, 256, 2}};
 static const int64_t batches[] = {1, 16, 32, 64, 128, 512, 1024};
+static const int64_t single_batches[] = {1, 64, 512, 4096}; /* of one step, as in a roll-out */
 enum {
     STEPS = 64,
     LAYERS = sizeof layers / sizeof layers[0],
-    BATCHES = sizeof batches / sizeof batches[0]
+    BATCHES = sizeof batches / sizeof batches[0],
+    SINGLE_BATCHES = sizeof single_batches / sizeof single_batches[0]
 };
 
 /* One layer at one batch size: weights shared by all sets, everything else once a set. */
@@ -49,6 +52,8 @@ typedef struct bench {
         *other; /* (result_count) on the host: set 0's result in fp32, and by others */
     syn_cudnn *cudnn;
     int rows, wrong; /* measured; of them with another result */
+    syn_gpu_tune *tune;
+    syn_gpu_tuned tuned; /* the layer's, for the table */
 } bench;
 
 /* ---- Buffers ---- */
@@ -142,8 +147,8 @@ static syn_status ours(void *user, int set)
     bench *t = user;
     const int64_t D = t->layer.D, H = t->layer.H, s = set, out = out_of(t);
     const real *x = t->x + s * rows_of(t) * D;
-    real *h = t->h + s * out, *c = t->c + s * out, *dx = t->dx + s * rows_of(t) * D;
-    real *v = t->backward ? t->v + 4 * s * out : NULL;
+    real *h = t->h + s * out, *dx = t->dx + s * rows_of(t) * D;
+    real *c = t->backward ? t->c + s * out : NULL, *v = t->backward ? t->v + 4 * s * out : NULL;
     if (t->layer.directions == 1) {
         SYN_RETURN_IF(syn_lstm_forward(t->ctx, &t->seq, D, H, false, x, t->W[0], t->R[0], t->b[0],
                                        NULL, NULL, h, H, c, v, NULL, NULL));
@@ -185,10 +190,24 @@ static syn_gpu_demand demand_of(const bench *t)
 static void print_head(const bench *t, const char *who, const char *math, const char *how)
 {
     const char *pass = t->backward ? "forward + backward" : "forward";
-    printf("{\"bench\": \"lstm\", \"row\": \"%s B %lld %s\", \"layer\": \"%s\", \"batch\": %lld, "
-           "\"steps\": %lld, \"pass\": \"%s\", \"who\": \"%s\", \"math\": \"%s\", \"how\": \"%s\"",
-           t->layer.name, (long long)t->B, pass, t->layer.name, (long long)t->B, (long long)t->T,
-           pass, who, math, how);
+    printf("{\"bench\": \"lstm\", \"row\": \"%s B %lld %s%s\", \"layer\": \"%s\", \"batch\": "
+           "%lld, \"steps\": %lld, \"pass\": \"%s\", \"who\": \"%s\", \"math\": \"%s\", \"how\": "
+           "\"%s\"",
+           t->layer.name, (long long)t->B, t->T == 1 ? "T 1 " : "", pass, t->layer.name,
+           (long long)t->B, (long long)t->T, pass, who, math, how);
+}
+
+/* What auto is for this pass. */
+static syn_status print_taken(const bench *t)
+{
+    syn_lstm_layer layer = {t->layer.H, t->layer.directions, t->B, t->T, false, false, false};
+    syn_lstm_variant first, then;
+    SYN_RETURN_IF(syn_lstm_variant_taken(t->ctx, &layer, &first));
+    layer.backward = true;
+    SYN_RETURN_IF(syn_lstm_variant_taken(t->ctx, &layer, &then));
+    printf(", \"takes\": \"%s%s%s\"", syn_lstm_variant_name(first), t->backward ? " + " : "",
+           t->backward ? syn_lstm_variant_name(then) : "");
+    return SYN_OK;
 }
 
 /* What stands in a JSON text: our sentences have neither quotes nor control characters but these.
@@ -240,9 +259,10 @@ static syn_status compare(bench *t, double *error)
     return syn_fail(SYN_ERR_NUMERIC, "the result differs by %.3g", *error);
 }
 
-static syn_status row_ours(bench *t, syn_math math, const char *how)
+static syn_status row_ours(bench *t, syn_math math, syn_lstm_variant variant)
 {
     const char *name = math == SYN_MATH_MIXED ? "mixed" : "fp32";
+    const char *how = syn_lstm_variant_name(variant);
     syn_gpu_timed timed;
     double error = 0;
     t->ctx->math = math;
@@ -252,10 +272,14 @@ static syn_status row_ours(bench *t, syn_math math, const char *how)
         syn_gpu_time(t->ctx, ours, t, t->sets, t->options->tiny ? 0 : t->options->seconds, &timed);
     if (st == SYN_OK) st = compare(t, &error);
     print_head(t, "ours", name, how);
+    if (variant == SYN_LSTM_AUTO) SYN_RETURN_IF(print_taken(t));
     if (st == SYN_OK)
         print_times(t, name, &timed, error);
     else
         print_reason(syn_error_text());
+    double *const us =
+        (t->backward ? t->tuned.both_us : t->tuned.forward_us)[math == SYN_MATH_MIXED];
+    us[variant] = st == SYN_OK ? timed.us : 0;
     t->wrong += st == SYN_ERR_NUMERIC;
     return st == SYN_ERR_UNSUPPORTED || st == SYN_ERR_NUMERIC ? SYN_OK : st;
 }
@@ -299,30 +323,47 @@ static syn_status measure_pass(bench *t)
     SYN_RETURN_IF(make_reference(t));
     for (int v = 0; v < SYN_LSTM_VARIANTS; v++) {
         if (v == SYN_LSTM_CUDNN) continue; /* timed by itself below */
-        const char *how = syn_lstm_variant_name((syn_lstm_variant)v);
-        SYN_RETURN_IF(row_ours(t, SYN_MATH_MIXED, how));
-        SYN_RETURN_IF(row_ours(t, SYN_MATH_FP32, how));
+        SYN_RETURN_IF(row_ours(t, SYN_MATH_MIXED, (syn_lstm_variant)v));
+        SYN_RETURN_IF(row_ours(t, SYN_MATH_FP32, (syn_lstm_variant)v));
     }
-    if (t->options->without_cudnn || syn_cudnn_version() == 0) return SYN_OK;
+    if (t->options->without_cudnn || syn_cudnn_version() == 0 || t->T == 1) return SYN_OK;
     for (int type = 0; type < SYN_CUDNN_TYPES; type++)
         for (int way = 0; way < (type == SYN_CUDNN_FP32 ? 1 : SYN_CUDNN_WAYS); way++)
             SYN_RETURN_IF(row_cudnn(t, (syn_cudnn_type)type, (syn_cudnn_way)way));
     return SYN_OK;
 }
 
-static syn_status measure_layer(bench *t, const shape *layer, int64_t batch)
+static syn_status measure_layer(bench *t, const shape *layer, int64_t batch, int64_t steps,
+                                bool last)
 {
     t->layer = *layer;
     t->B = batch;
-    t->T = t->options->tiny ? 2 : STEPS;
+    t->T = steps;
     if (t->options->tiny) t->layer.D = 32;
+    t->tuned = (syn_gpu_tuned){layer->H, steps, batch, layer->directions, last, {{0}}, {{0}}};
     syn_status st = allocate(t);
     for (int pass = 0; st == SYN_OK && pass < 2; pass++) {
         t->backward = pass == 1;
         st = measure_pass(t);
     }
     release(t);
+    if (st == SYN_OK && t->tune) syn_gpu_tune_add(t->tune, &t->tuned);
     return st;
+}
+
+static syn_status measure_layers(bench *t)
+{
+    const syn_gpu_lstm_options *o = t->options;
+    const int singles = !t->tune ? 0 : o->tiny ? 1 : SINGLE_BATCHES, many = o->tiny ? 1 : BATCHES;
+    for (int k = 0; k < LAYERS; k++) {
+        if (o->only && strcmp(o->only, layers[k].name) != 0) continue;
+        for (int b = 0; b < singles; b++)
+            SYN_RETURN_IF(measure_layer(t, &layers[k], single_batches[b], 1, b + 1 == singles));
+        for (int b = 0; b < many; b++)
+            SYN_RETURN_IF(
+                measure_layer(t, &layers[k], batches[b], o->tiny ? 2 : STEPS, b + 1 == many));
+    }
+    return SYN_OK;
 }
 
 syn_status syn_gpu_lstm(syn_ctx *ctx, const syn_gpu_limits *limits,
@@ -330,17 +371,19 @@ syn_status syn_gpu_lstm(syn_ctx *ctx, const syn_gpu_limits *limits,
 {
     const syn_math math = ctx->math;
     bench t = {.ctx = ctx, .limits = limits, .options = options};
-    syn_status st = SYN_OK;
-    for (int k = 0; st == SYN_OK && k < LAYERS; k++) {
-        if (options->only && strcmp(options->only, layers[k].name) != 0) continue;
-        for (int b = 0; st == SYN_OK && b < (options->tiny ? 1 : BATCHES); b++)
-            st = measure_layer(&t, &layers[k], batches[b]);
+    *rows = 0;
+    if (options->tune) {
+        syn_gpu_facts facts;
+        SYN_RETURN_IF(syn_gpu_describe(&facts));
+        SYN_RETURN_IF(syn_gpu_tune_open(options->tune, facts.name, &t.tune));
     }
+    syn_status st = measure_layers(&t);
     ctx->math = math;
     if (st == SYN_OK) st = syn_lstm_variant_set("auto");
     *rows = t.rows;
     if (st == SYN_OK && t.wrong)
         st = syn_fail(SYN_ERR_NUMERIC,
                       "%d rows have another result than fp32 by one product a step", t.wrong);
-    return st;
+    const syn_status closed = syn_gpu_tune_close(t.tune, st == SYN_OK);
+    return st == SYN_OK ? closed : st;
 }

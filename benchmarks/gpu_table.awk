@@ -33,13 +33,14 @@ function keep(row, cell, us, how) {
     steps[row] = field("steps")
     if (who == "ours") {
         keep(row, "ours " math, us, how)
-        if (how == "auto") keep(row, "auto " math, us, how)
+        if (how == "auto") keep(row, "auto " math, us, field("takes"))
         if (math == "mixed") { least[row] = field("least_us") + 0; binds[row] = field("binds") }
     } else if (who == "cudnn" && math == "fp16 sums") keep(row, "cudnn fp16", us, how ", fp16 sums")
     else keep(row, who " " math, us, how)
 }
 /"bench": "(ppo|score)"/ {
     name = field("bench") " " field("name") (field("envs") == "" ? "" : ", " field("envs") " environments")
+    if (field("graph_nodes") != "") name = name ", " field("graph_nodes") " nodes in its graph"
     if (!(name in known)) { known[name] = 1; others[++other_rows] = name }
     rate = field("steps_per_s")
     if (rate == "") rate = field("decisions_per_s")
@@ -78,12 +79,20 @@ END {
             if (steps[r] > 0) step = sprintf("%.3f", time[r, "ours mixed"] / steps[r])
             if (least[r] > 0) far = sprintf("%.1f", time[r, "ours mixed"] / least[r])
         }
+        for (m = 1; m <= 2; m++) {
+            math = m == 1 ? "mixed" : "fp32"
+            if (!((r, "auto " math) in time)) continue
+            told[math]++
+            right[math] += time[r, "auto " math] <= 1.05 * time[r, "ours " math]
+        }
         printf "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r, cell(r, "ours mixed"), step, \
-            plain(r, "auto mixed"), cell(r, "ours fp32"), cell(r, "cudnn bf16"), cell(r, "cudnn fp16"), \
+            cell(r, "auto mixed"), cell(r, "ours fp32"), cell(r, "cudnn bf16"), cell(r, "cudnn fp16"), \
             plain(r, "torch bf16"), plain(r, "torch fp16"), ratio(r, "cudnn bf16"), ratio(r, "cudnn fp16"), \
             ratio(r, "torch bf16"), (least[r] > 0 ? sprintf("%.1f", least[r]) : "-"), far, known_or_dash(binds[r])
     }
     if (rows) print ""
+    for (math in told) printf "In %s, auto is within 5 %% of the fastest way in %d of %d rows; lstm_table.json has what would be.\n", \
+        math, right[math], told[math]
     for (what in compared) printf "Faster than %s in %d of %d rows.\n", what, faster[what], compared[what]
     if (other_rows) {
         print "\n| row | ours us | ours a second | PyTorch us | PyTorch a second | ratio of rates |"

@@ -10,11 +10,6 @@ struct syn_gpu_clock {
     cudaEvent_t begun, ended;
 };
 
-static syn_status failed(cudaError_t error, const char *what)
-{
-    return syn_fail(SYN_ERR_DEVICE, "CUDA: %s: %s", what, cudaGetErrorString(error));
-}
-
 extern "C" syn_status syn_gpu_clock_open(syn_gpu_clock **clock)
 {
     syn_gpu_clock *c = (syn_gpu_clock *)calloc(1, sizeof *c);
@@ -29,13 +24,13 @@ extern "C" syn_status syn_gpu_clock_open(syn_gpu_clock **clock)
         *clock = c;
     else
         free(c);
-    return error == cudaSuccess ? SYN_OK : failed(error, "making events");
+    return error == cudaSuccess ? SYN_OK : syn_cuda_failed(error, "making events");
 }
 
 extern "C" syn_status syn_gpu_clock_start(syn_ctx *ctx, syn_gpu_clock *clock)
 {
     const cudaError_t error = cudaEventRecord(clock->begun, (cudaStream_t)ctx->stream);
-    return error == cudaSuccess ? SYN_OK : failed(error, "recording an event");
+    return error == cudaSuccess ? SYN_OK : syn_cuda_failed(error, "recording an event");
 }
 
 extern "C" syn_status syn_gpu_clock_stop(syn_ctx *ctx, syn_gpu_clock *clock, double *us)
@@ -45,7 +40,7 @@ extern "C" syn_status syn_gpu_clock_stop(syn_ctx *ctx, syn_gpu_clock *clock, dou
     if (error == cudaSuccess) error = cudaEventSynchronize(clock->ended);
     if (error == cudaSuccess) error = cudaEventElapsedTime(&ms, clock->begun, clock->ended);
     *us = 1e3 * ms;
-    return error == cudaSuccess ? SYN_OK : failed(error, "waiting for an event");
+    return error == cudaSuccess ? SYN_OK : syn_cuda_failed(error, "waiting for an event");
 }
 
 extern "C" void syn_gpu_clock_close(syn_gpu_clock *clock)
@@ -83,7 +78,7 @@ extern "C" syn_status syn_gpu_describe(syn_gpu_facts *facts)
     if (error == cudaSuccess) error = cudaRuntimeGetVersion(&runtime);
     if (error != cudaSuccess) {
         (void)cudaGetLastError();
-        return failed(error, "asking for the device");
+        return syn_cuda_failed(error, "asking for the device");
     }
     snprintf(facts->name, sizeof facts->name, "%s", properties.name);
     snprintf(facts->driver, sizeof facts->driver, "%d.%d", driver / 1000, driver % 1000 / 10);

@@ -212,18 +212,23 @@ const syn_tensor *syn_tensor_file_find(const syn_tensor_file *f, const char *nam
     return NULL;
 }
 
-syn_status syn_tensor_file_read(const syn_tensor_file *f, const syn_tensor *want)
+syn_status syn_tensor_file_has(const syn_tensor_file *f, const syn_tensor *want)
 {
     const syn_tensor *t = syn_tensor_file_find(f, want->name);
     if (!t) return syn_fail(SYN_ERR_FORMAT, "the tensor \"%s\" is missing", want->name);
     bool same = t->type == want->type && t->rank == want->rank;
-    int64_t bytes = types[t->type].bytes;
-    for (int k = 0; same && k < t->rank; k++) {
-        same = t->shape[k] == want->shape[k];
-        bytes *= t->shape[k];
-    }
+    for (int k = 0; same && k < t->rank; k++) same = t->shape[k] == want->shape[k];
     if (!same)
         return syn_fail(SYN_ERR_FORMAT, "the tensor \"%s\" has another type or shape", want->name);
+    return SYN_OK;
+}
+
+syn_status syn_tensor_file_read(const syn_tensor_file *f, const syn_tensor *want)
+{
+    SYN_RETURN_IF(syn_tensor_file_has(f, want));
+    const syn_tensor *t = syn_tensor_file_find(f, want->name);
+    int64_t bytes = types[t->type].bytes;
+    for (int k = 0; k < t->rank; k++) bytes *= t->shape[k];
     if (fseek(f->file, (long)f->begin[t - f->item], SEEK_SET) != 0 ||
         fread(want->data, (size_t)bytes, 1, f->file) != 1)
         return syn_fail(SYN_ERR_IO, "the tensor \"%s\" cannot be read", want->name);

@@ -30,6 +30,10 @@ void syn_tensor_file_close(syn_tensor_file *f);
 /* NULL when there is none. */
 const syn_tensor *syn_tensor_file_find(const syn_tensor_file *f, const char *name);
 
+/* A tensor of this name, type and shape is there, and so are its bytes: what is checked before
+ * memory is taken for it. want->data is not looked at. SYN_ERR_FORMAT. */
+SYN_WARN_UNUSED syn_status syn_tensor_file_has(const syn_tensor_file *f, const syn_tensor *want);
+
 /* Fills want->data; a tensor of its name, type and shape must be there. SYN_ERR_FORMAT, SYN_ERR_IO.
  */
 SYN_WARN_UNUSED syn_status syn_tensor_file_read(const syn_tensor_file *f, const syn_tensor *want);

@@ -55,7 +55,7 @@ void syn_control_free(syn_ctx *ctx, syn_control *c)
 }
 
 struct syn_control_cache {
-    real *in, *h, *c, *v;           /* state encoder */
+    real *in, *h, *c, *v;           /* state encoder; c, v: where a backward pass follows */
     real *s, *q, *r;                /* (rows,K*P), (rows*N,K*P) twice */
     real *pair;                     /* (rows,K,N,N) logits */
     real *agent_in, *agent_q;       /* (rows*N, AGENT_IN), (rows*N, P) */
@@ -70,14 +70,16 @@ struct syn_control_cache {
 /* ---- State encoder ---- */
 
 static syn_status state_forward(syn_ctx *ctx, const syn_control *c, const syn_seq *seq,
-                                const real *message, const real *h0, const real *c0,
+                                const real *message, const real *h0, const real *c0, bool keep,
                                 syn_control_cache *k, real *hT, real *cT)
 {
     const syn_params *t = &c->params;
     SYN_TAKE(ctx, k->in, real, seq->rows * SYN_STATE_IN);
     SYN_TAKE(ctx, k->h, real, seq->rows * SYN_STATE);
-    SYN_TAKE(ctx, k->c, real, seq->rows * SYN_STATE);
-    SYN_TAKE(ctx, k->v, real, seq->rows * 4 * SYN_STATE);
+    if (keep) {
+        SYN_TAKE(ctx, k->c, real, seq->rows * SYN_STATE);
+        SYN_TAKE(ctx, k->v, real, seq->rows * 4 * SYN_STATE);
+    }
     SYN_RETURN_IF(syn_linear_forward(ctx, seq->rows, SYN_DM, SYN_STATE_IN, message, SYN_DM,
                                      syn_value(t, SYN_C_IN_W), syn_value(t, SYN_C_IN_B),
                                      SYN_ACT_RELU, k->in, SYN_STATE_IN));
@@ -90,10 +92,14 @@ syn_status syn_state_forward(syn_ctx *ctx, const syn_control *c, const syn_seq *
                              const real *message, const real *h0, const real *c0,
                              syn_control_cache **cache, real **state, real *hT, real *cT)
 {
-    SYN_HOST_TAKE(ctx, *cache, syn_control_cache, 1);
-    memset(*cache, 0, sizeof **cache);
-    SYN_RETURN_IF(state_forward(ctx, c, seq, message, h0, c0, *cache, hT, cT));
-    *state = (*cache)->h;
+    syn_control_cache none = {0}, *k = &none;
+    if (cache) {
+        SYN_HOST_TAKE(ctx, *cache, syn_control_cache, 1);
+        k = *cache;
+        memset(k, 0, sizeof *k);
+    }
+    SYN_RETURN_IF(state_forward(ctx, c, seq, message, h0, c0, cache != NULL, k, hT, cT));
+    *state = k->h;
     return SYN_OK;
 }
 
@@ -216,10 +222,17 @@ syn_status syn_control_forward(syn_ctx *ctx, const syn_control *c, int64_t T, in
     const syn_seq seq = {E, T, rows, NULL, x->reset};
     syn_scratch_mark mark = syn_scratch_push(ctx);
     syn_status st = SYN_ERR_MEMORY;
+#ifdef SYN_HAVE_CUDA
+    if (ctx->device == SYN_DEVICE_CUDA && T == 1 && E <= SYN_CONTROL_FEW && !cache) {
+        st = syn_control_few_cuda(ctx, c, E, x, h0, c0, logit, value, hT, cT);
+        syn_scratch_pop(ctx, mark);
+        return st;
+    }
+#endif
     syn_control_cache *k = SYN_HOST_SCRATCH(ctx, syn_control_cache, 1);
     if (!k) goto done;
     memset(k, 0, sizeof *k);
-    SYN_TRY(state_forward(ctx, c, &seq, x->message, h0, c0, k, hT, cT));
+    SYN_TRY(state_forward(ctx, c, &seq, x->message, h0, c0, cache != NULL, k, hT, cT));
     SYN_TRY(heads(ctx, c, rows, x, k, logit, value));
     if (cache) *cache = k;
 done:

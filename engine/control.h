@@ -95,8 +95,8 @@ SYN_WARN_UNUSED syn_status syn_control_backward(syn_ctx *ctx, const syn_control 
                                                 const real *dlogit, const real *dvalue, real *dckm,
                                                 const syn_control_ready *ready);
 
-/* The state encoder alone, for its pre-training: message (T*E, SYN_DM) -> state (T*E, SYN_STATE).
- */
+/* The state encoder alone: message (rows, SYN_DM) -> *state (rows, SYN_STATE), scratch. cache: what
+ * syn_state_backward needs, or NULL at inference. */
 SYN_WARN_UNUSED syn_status syn_state_forward(syn_ctx *ctx, const syn_control *c, const syn_seq *seq,
                                              const real *message, const real *h0, const real *c0,
                                              syn_control_cache **cache, real **state, real *hT,

@@ -42,6 +42,14 @@ SYN_WARN_UNUSED syn_status syn_logits_pack(syn_ctx *ctx, int64_t rows, const rea
 SYN_WARN_UNUSED syn_status syn_logits_unpack(syn_ctx *ctx, int64_t rows, const real *flat,
                                              real *pair, real *agent, real *global);
 
+/* syn_control_forward at inference for one turn of at most SYN_CONTROL_FEW environments, in few
+ * kernels: takes scratch and leaves it to whoever holds the mark. hT may be h0, cT c0. */
+enum { SYN_CONTROL_FEW = 4 };
+SYN_WARN_UNUSED syn_status syn_control_few_cuda(syn_ctx *ctx, const syn_control *c, int64_t rows,
+                                                const syn_observation *x, const real *h0,
+                                                const real *c0, real *logit, real *value, real *hT,
+                                                real *cT);
+
 /* The two sides. Not for other callers. */
 __typeof__(syn_agent_pack) syn_agent_pack_cpu, syn_agent_pack_cuda;
 __typeof__(syn_global_pack) syn_global_pack_cpu, syn_global_pack_cuda;

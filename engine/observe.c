@@ -81,12 +81,18 @@ int64_t syn_observer_env_bytes(syn_device device)
                             N * (SYN_CKM + 3 * SYN_GAP_HIDDEN + N + 2);
     if (device == SYN_DEVICE_CPU) return (int64_t)sizeof(real) * buffers;
     const int64_t lists = SYN_TURN_LISTS + N * (2 + R) + (N + 1) * (4 + R) + 3 + R + 2 * N * N;
+    return (int64_t)sizeof(float) * (buffers + lists) + syn_observer_scratch_bytes(device);
+}
+
+int64_t syn_observer_scratch_bytes(syn_device device)
+{
     const int64_t items = N * R;
     const int64_t views = (N + 1) * R * (SYN_DX + 1) + R;
     const int64_t team = items * (SYN_DI + 1 + SYN_DI_HIDDEN + SYN_CKM + 1 + 8 * SYN_CKM_HALF +
                                   SYN_CKM_ATTENTION + 1) +
                          N * (SYN_CKM + 2 * SYN_GAP_HIDDEN);
-    return (int64_t)sizeof(float) * (buffers + lists + (views > team ? views : team));
+    if (device == SYN_DEVICE_CPU) return 0;
+    return (int64_t)sizeof(float) * (views > team ? views : team);
 }
 
 syn_status syn_observation_alloc(syn_ctx *ctx, syn_observation *x, int64_t rows)
@@ -126,7 +132,9 @@ syn_observation syn_observation_at(const syn_observation *x, int64_t at)
                          x->summary + at * SYN_SUMMARY,
                          x->mask + at * SYN_ACTIONS_MAX,
                          x->count + at,
-                         x->reset + at};
+                         x->reset + at,
+                         x->allow ? x->allow + at * x->allow_stride : NULL,
+                         x->allow_stride};
     return y;
 }
 

@@ -204,38 +204,31 @@ static __global__ void __launch_bounds__(THREADS) item_kernel(item_batch b)
 
 /* ---- Knowledge and gaps ---- */
 
-/* A block copies an agent's vector and its halves, which lie side by side in `half`. */
-static __global__ void __launch_bounds__(THREADS)
-    team_output_kernel(const int32_t *live, const int32_t *agent, const float *ckm,
-                       const float *half, float *to_ckm, float *to_a, float *to_b)
-{
-    const int d = (int)threadIdx.x;
-    const int64_t n = *live;
-    for (int64_t k = blockIdx.x; k < n; k += gridDim.x) {
-        const int64_t to = (int64_t)agent[k] * SYN_CKM + d;
-        to_ckm[to] = ckm[k * SYN_CKM + d];
-        to_a[to] = half[k * 2 * SYN_GAP_HIDDEN + d];
-        to_b[to] = half[k * 2 * SYN_GAP_HIDDEN + SYN_GAP_HIDDEN + d];
-    }
-}
-
 static_assert((int)SYN_CKM == (int)THREADS && (int)SYN_GAP_HIDDEN == (int)THREADS,
               "a thread per column");
 
-/* Mean of the others' second halves, for every agent of the changed teams; a block per team. */
+/* A block per team whose agents have changed: their vectors and halves, which lie side by side in
+ * `half`, go to their places, and every agent gets the mean of the others' second halves. */
 static __global__ void __launch_bounds__(THREADS)
-    team_mean_kernel(int64_t E, const syn_env *envs, const float *b, float *mean)
+    team_output_kernel(int64_t E, const syn_env *envs, const int32_t *at, const float *ckm,
+                       const float *half, float *to_ckm, float *to_a, float *to_b)
 {
     const int d = (int)threadIdx.x;
     for (int64_t e = blockIdx.x; e < E; e += gridDim.x) {
-        if (!envs[e].changed) continue;
         const int n = envs[e].agents;
-        float sum = 0;
-        for (int i = 0; i < n; i++) sum += b[(e * N + i) * SYN_GAP_HIDDEN + d];
-        for (int i = 0; i < n; i++) {
-            const int64_t at = (e * N + i) * SYN_GAP_HIDDEN + d;
-            mean[at] = (sum - b[at]) / (float)(n - 1);
+        int64_t k = at[e]; /* the team's first in the list of agents */
+        if (!envs[e].changed) continue;
+        for (uint32_t left = envs[e].changed; left; left &= left - 1, k++) {
+            const int64_t to = (e * N + syn_lowest(left)) * SYN_CKM + d;
+            to_ckm[to] = ckm[k * SYN_CKM + d];
+            to_a[to] = half[k * 2 * SYN_GAP_HIDDEN + d];
+            to_b[to] = half[k * 2 * SYN_GAP_HIDDEN + SYN_GAP_HIDDEN + d];
         }
+        const float *b = to_b + e * N * SYN_GAP_HIDDEN + d;
+        float *mean = to_b + (E + e) * N * SYN_GAP_HIDDEN + d, sum = 0;
+        for (int i = 0; i < n; i++) sum += b[i * SYN_GAP_HIDDEN];
+        for (int i = 0; i < n; i++)
+            mean[i * SYN_GAP_HIDDEN] = (sum - b[i * SYN_GAP_HIDDEN]) / (float)(n - 1);
     }
 }
 
@@ -264,6 +257,28 @@ static __global__ void __launch_bounds__(THREADS) gap_output_kernel(gap_batch b)
     }
 }
 
+extern "C" syn_status syn_observe_items_cuda(syn_ctx *ctx, const syn_observer *o,
+                                             const syn_tasks *tasks, const syn_env *envs,
+                                             int64_t capacity, real *items, real *bias)
+{
+    const bool refined = o->central && !(o->without & SYN_WITHOUT_ALL_VIEW);
+    if (capacity == 0) return SYN_OK;
+    const item_batch b = {syn_turn_length(o, SYN_TURN_ITEMS),
+                          o->turn.item,
+                          envs,
+                          tasks->quest,
+                          o->own,
+                          o->central ? o->all : NULL,
+                          refined ? o->rel : NULL,
+                          o->rank,
+                          syn_without_columns(o->without, SYN_INPUT_ITEM),
+                          items,
+                          bias};
+    SYN_LAUNCH(ctx, item_kernel, syn_blocks_resident(capacity, WARPS, RESIDENT), THREADS, 0, b);
+    SYN_LAUNCH_CHECK(ctx, "items");
+    return SYN_OK;
+}
+
 static syn_status knowledge(syn_ctx *ctx, syn_observer *o, const syn_perception *p,
                             const syn_tasks *tasks, const syn_env *envs)
 {
@@ -276,38 +291,23 @@ static syn_status knowledge(syn_ctx *ctx, syn_observer *o, const syn_perception 
     SYN_TAKE(ctx, bias, float, items);
     SYN_TAKE(ctx, ckm, float, agents *SYN_CKM);
     SYN_TAKE(ctx, half, float, agents * 2 * SYN_GAP_HIDDEN);
-    const bool refined = o->central && !(o->without & SYN_WITHOUT_ALL_VIEW);
-    const item_batch b = {rows,
-                          t->item,
-                          envs,
-                          tasks->quest,
-                          o->own,
-                          o->central ? o->all : NULL,
-                          refined ? o->rel : NULL,
-                          o->rank,
-                          syn_without_columns(o->without, SYN_INPUT_ITEM),
-                          x,
-                          bias};
-    SYN_LAUNCH(ctx, item_kernel, syn_blocks_resident(items, WARPS, RESIDENT), THREADS, 0, b);
-    SYN_LAUNCH_CHECK(ctx, "items");
+    SYN_RETURN_IF(syn_observe_items_cuda(ctx, o, tasks, envs, items, x, bias));
     SYN_RETURN_IF(syn_ckm_live_cuda(ctx, p, agents, live, items, rows, t->offset, x, bias, ckm));
     SYN_RETURN_IF(syn_gap_halves_live(ctx, p, agents, live, ckm, half));
-    SYN_LAUNCH(ctx, team_output_kernel, syn_blocks_resident(agents, 1, RESIDENT), THREADS, 0, live,
-               t->agent, ckm, half, o->ckm, o->a, o->b);
+    SYN_LAUNCH(ctx, team_output_kernel, syn_blocks_resident(o->envs, 1, RESIDENT), THREADS, 0,
+               o->envs, envs, t->at + SYN_TURN_AGENTS * (o->envs + 1), ckm, half, o->ckm, o->a,
+               o->b);
     SYN_LAUNCH_CHECK(ctx, "what agents know");
     return SYN_OK;
 }
 
-static syn_status gaps(syn_ctx *ctx, syn_observer *o, const syn_perception *p, const syn_env *envs)
+static syn_status gaps(syn_ctx *ctx, syn_observer *o, const syn_perception *p)
 {
     const int64_t E = o->envs, rows = E * N * N;
     const syn_turn *t = &o->turn;
     const int32_t *live = syn_turn_length(o, SYN_TURN_GAPS);
     float *logit;
     SYN_TAKE(ctx, logit, float, rows *SYN_GAP_OUT);
-    SYN_LAUNCH(ctx, team_mean_kernel, syn_blocks_resident(E, 1, RESIDENT), THREADS, 0, E, envs,
-               o->b, o->b + E * N * SYN_GAP_HIDDEN);
-    SYN_LAUNCH_CHECK(ctx, "means of the others");
     SYN_RETURN_IF(syn_gap_score_live(ctx, p, rows, live, o->a, t->ia, o->b, t->ib, logit));
     const gap_batch b = {
         live,    t->ia,  t->ib,       E * N, logit, p->calibrated[SYN_LINK], p->calibrated[SYN_GAP],
@@ -325,7 +325,7 @@ extern "C" syn_status syn_observe_team_cuda(syn_ctx *ctx, syn_observer *o, const
     syn_scratch_pop(ctx, mark);
     if (st != SYN_OK) return st;
     const syn_scratch_mark again = syn_scratch_push(ctx);
-    st = gaps(ctx, o, p, envs);
+    st = gaps(ctx, o, p);
     syn_scratch_pop(ctx, again);
     return st;
 }

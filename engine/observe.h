@@ -82,6 +82,10 @@ typedef struct syn_observation {
     uint8_t *mask;  /* (E, SYN_ACTIONS_MAX) */
     int32_t *count; /* (E): agents */
     uint8_t *reset; /* (E): 1 on the first turn of an episode */
+    /* Read, borrowed; NULL: nothing. Where a byte is 0 the mask is too: E rows of SYN_ACTIONS_MAX
+     * bytes, 0 or 1, each allow_stride bytes behind the one before. */
+    const uint8_t *allow;
+    int64_t allow_stride;
 } syn_observation;
 
 #ifdef __cplusplus
@@ -99,6 +103,8 @@ void syn_observer_free(syn_ctx *ctx, syn_observer *o);
 /* What each environment of an observer takes: its buffers and, on CUDA, scratch in a turn, which
  * must do for a turn when everything changes. */
 int64_t syn_observer_env_bytes(syn_device device);
+/* The part of it that is scratch; 0 on the CPU. */
+int64_t syn_observer_scratch_bytes(syn_device device);
 
 /* Allocates an observation of `rows` rows, all buffers zeroed. */
 SYN_WARN_UNUSED syn_status syn_observation_alloc(syn_ctx *ctx, syn_observation *x, int64_t rows);

@@ -1,6 +1,6 @@
 /* The lists of a turn: every environment counts its entries, the counts become places by a prefix
- * sum, every environment writes its entries. Three kernels whatever the turn holds, all integers.
- */
+ * sum, every environment writes its entries. Three kernels whatever the turn holds, one for a few
+ * environments; all integers. */
 #include "engine/observe_core.h"
 #include "engine/observe_device.h"
 #include "kernels/base/launch.cuh"
@@ -11,7 +11,8 @@ enum {
     N = SYN_AGENTS_MAX,
     THREADS = 256,
     WARPS = THREADS / SYN_WARP,
-    SCAN_THREADS_MAX = 1024
+    SCAN_THREADS_MAX = 1024,
+    FEW = 32 /* environments that one block lists */
 };
 
 /* Entries of one environment in each list. */
@@ -175,13 +176,13 @@ static __device__ void write_gaps(const place *p, const syn_turn *t, int64_t E)
     }
 }
 
-static __global__ void __launch_bounds__(THREADS)
-    list_kernel(int64_t E, const syn_env *envs, bool central, syn_turn t)
+/* A warp writes the entries of environment e. */
+static __device__ void list_entries(int64_t E, int64_t e, const syn_env *envs, bool central,
+                                    const syn_turn &t)
 {
     place p;
-    p.e = (int64_t)blockIdx.x * WARPS + threadIdx.x / SYN_WARP;
-    if (p.e >= E) return;
-    p.env = &envs[p.e];
+    p.e = e;
+    p.env = &envs[e];
     p.lane = (int)threadIdx.x % SYN_WARP;
     p.pieces = __popc(p.env->present);
     p.fresh = central && syn_env_fresh(p.env);
@@ -194,11 +195,43 @@ static __global__ void __launch_bounds__(THREADS)
         t.offset[t.at[SYN_TURN_AGENTS * (E + 1) + E]] = t.at[SYN_TURN_ITEMS * (E + 1) + E];
 }
 
+static __global__ void __launch_bounds__(THREADS)
+    list_kernel(int64_t E, const syn_env *envs, bool central, syn_turn t)
+{
+    const int64_t e = (int64_t)blockIdx.x * WARPS + threadIdx.x / SYN_WARP;
+    if (e < E) list_entries(E, e, envs, central, t);
+}
+
+/* All three in one block. */
+static __global__ void __launch_bounds__(THREADS)
+    few_kernel(int64_t E, const syn_env *envs, bool central, syn_turn t)
+{
+    __shared__ counts entries[FEW];
+    const int k = (int)threadIdx.x;
+    if (k < E) entries[k] = count_entries(&envs[k], central);
+    __syncthreads();
+    if (k < SYN_TURN_LISTS) {
+        int32_t begin = 0;
+        for (int64_t e = 0; e < E; e++) {
+            t.at[k * (E + 1) + e] = begin;
+            begin += entries[e].of[k];
+        }
+        t.at[k * (E + 1) + E] = begin;
+    }
+    __syncthreads();
+    for (int64_t e = k / SYN_WARP; e < E; e += WARPS) list_entries(E, e, envs, central, t);
+}
+
 extern "C" syn_status syn_turn_list_cuda(syn_ctx *ctx, const syn_observer *o, const syn_env *envs)
 {
     const int64_t E = o->envs;
     const unsigned scan =
         E < SCAN_THREADS_MAX ? syn_blocks(E, SYN_WARP) * SYN_WARP : (unsigned)SCAN_THREADS_MAX;
+    if (E <= FEW) {
+        SYN_LAUNCH(ctx, few_kernel, 1, THREADS, 0, E, envs, o->central, o->turn);
+        SYN_LAUNCH_CHECK(ctx, "listing what changed, a few teams");
+        return SYN_OK;
+    }
     SYN_LAUNCH(ctx, count_kernel, syn_blocks(E, THREADS), THREADS, 0, E, envs, o->central,
                o->turn.at);
     SYN_LAUNCH_CHECK(ctx, "counting what changed");

@@ -68,7 +68,10 @@ syn_status syn_observe_turn_cpu(syn_ctx *ctx, syn_observer *o, const syn_percept
         team_make(&t, o, env, e);
         message_vector(&t, quest, out->message + e * SYN_DM);
         syn_summary_vector(&t, out->summary + e * SYN_SUMMARY);
-        syn_env_legal(env, out->mask + e * SYN_ACTIONS_MAX);
+        uint8_t *mask = out->mask + e * SYN_ACTIONS_MAX;
+        syn_env_legal(env, mask);
+        for (int a = 0; out->allow && a < SYN_ACTIONS_MAX; a++)
+            mask[a] &= out->allow[e * out->allow_stride + a];
         out->count[e] = env->agents;
         out->reset[e] = env->turn == 0;
         memcpy(out->ckm + e * N * SYN_CKM, o->ckm + e * N * SYN_CKM, sizeof(real) * N * SYN_CKM);

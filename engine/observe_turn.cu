@@ -137,8 +137,9 @@ static __device__ void team_write(const desk *d, const turn_batch *b, int64_t e)
         const int i = c / SYN_AGENT_X, x = c % SYN_AGENT_X;
         out->agent_x[e * N * SYN_AGENT_X + c] = syn_column_falls(&b->agent, x) ? 0 : d->agent[i][x];
     }
+    const uint8_t *allow = out->allow ? out->allow + e * out->allow_stride : NULL;
     for (int a = k; a < SYN_ACTIONS_MAX; a += THREADS)
-        out->mask[e * SYN_ACTIONS_MAX + a] = d->mask[a];
+        out->mask[e * SYN_ACTIONS_MAX + a] = d->mask[a] & (allow ? allow[a] : 1);
     if (k == 0) {
         out->count[e] = n;
         /* Without the state, every turn is an empty message after a fresh start. */

@@ -116,15 +116,19 @@ struct syn_perception_cache {
     bool train;
 };
 
-static syn_status cache_take(syn_ctx *ctx, syn_perception_cache **out, int64_t rows, int64_t batch)
+/* keep: for a backward pass. */
+static syn_status cache_take(syn_ctx *ctx, syn_perception_cache **out, int64_t rows, int64_t batch,
+                             bool keep)
 {
     syn_perception_cache *k;
     SYN_HOST_TAKE(ctx, k, syn_perception_cache, 1);
     memset(k, 0, sizeof *k);
     SYN_TAKE(ctx, k->in, real, rows * SYN_DI_HIDDEN);
     SYN_TAKE(ctx, k->h, real, rows * SYN_CKM);
-    SYN_TAKE(ctx, k->c, real, rows * SYN_CKM);
-    SYN_TAKE(ctx, k->v, real, rows * 4 * SYN_CKM);
+    if (keep) {
+        SYN_TAKE(ctx, k->c, real, rows * SYN_CKM);
+        SYN_TAKE(ctx, k->v, real, rows * 4 * SYN_CKM);
+    }
     SYN_TAKE(ctx, k->u, real, rows * SYN_CKM_ATTENTION);
     SYN_TAKE(ctx, k->alpha, real, rows);
     SYN_TAKE(ctx, k->ckm, real, batch * SYN_CKM);
@@ -217,7 +221,7 @@ syn_status syn_ckm_forward(syn_ctx *ctx, const syn_perception *p, const syn_seq 
     syn_scratch_mark mark = syn_scratch_push(ctx);
     syn_perception_cache *k;
     syn_status st;
-    SYN_TRY(cache_take(ctx, &k, seq->rows, seq->batch));
+    SYN_TRY(cache_take(ctx, &k, seq->rows, seq->batch, false));
     SYN_TRY(encode(ctx, p, seq, items, bias, k, ckm));
     if (relevance) SYN_TRY(syn_copy(ctx, relevance, k->alpha, sizeof(real) * (size_t)seq->rows));
 done:
@@ -315,7 +319,7 @@ syn_status syn_perception_forward(syn_ctx *ctx, const syn_perception *p,
 {
     const int64_t n = batch->agents, rows = n + batch->links;
     syn_perception_cache *k;
-    SYN_RETURN_IF(cache_take(ctx, &k, batch->seq.rows, n));
+    SYN_RETURN_IF(cache_take(ctx, &k, batch->seq.rows, n, true));
     *cache = k;
     k->train = train;
     k->seed = seed;
@@ -440,7 +444,7 @@ syn_status syn_ckm_backward(syn_ctx *ctx, const syn_perception *p, const syn_seq
     syn_scratch_mark mark = syn_scratch_push(ctx);
     syn_perception_cache *k;
     syn_status st;
-    SYN_TRY(cache_take(ctx, &k, seq->rows, seq->batch));
+    SYN_TRY(cache_take(ctx, &k, seq->rows, seq->batch, true));
     SYN_TRY(encode(ctx, p, seq, items, bias, k, k->ckm));
     SYN_TRY(encode_backward(ctx, p, seq, items, k, dckm));
 done:

@@ -172,11 +172,6 @@ static syn_status gather(syn_ctx *ctx, const syn_store *s, const syn_batch *b, i
     return SYN_DISPATCH(ctx, syn_scorer_gather, s, b, rows);
 }
 
-static syn_status forbid(syn_ctx *ctx, const syn_batch *b, int64_t rows)
-{
-    return SYN_DISPATCH(ctx, syn_scorer_forbid, b, rows);
-}
-
 static syn_status settle(syn_ctx *ctx, const syn_store *s, const syn_batch *b, int64_t rows,
                          bool decides)
 {
@@ -195,7 +190,6 @@ static syn_status pass_work(void *user)
     SYN_RETURN_IF(gather(ctx, &s->store, b, p->rows));
     SYN_RETURN_IF(syn_observe_turn(ctx, &b->o, &s->perception, &tasks, b->envs, &b->x));
     if (p->mode != LOOK) {
-        SYN_RETURN_IF(forbid(ctx, b, n));
         SYN_RETURN_IF(syn_control_forward(ctx, &s->control, 1, n, &b->x, b->h0, b->c0, NULL,
                                           b->logit, b->value, b->hT, b->cT));
         SYN_RETURN_IF(syn_policy_sample(ctx, n, A, b->logit, b->x.mask, true, 0, NULL, b->action[0],
@@ -242,6 +236,12 @@ syn_status syn_scorer_warm(syn_scorer *s)
         }
     }
     return syn_wait(s->ctx);
+}
+
+int64_t syn_scorer_nodes(const syn_scorer *s, int n)
+{
+    const int64_t rows = n < s->rows_max ? n : s->rows_max;
+    return n > 0 ? s->graph[syn_bucket_of(rows)][GREEDY].nodes : 0;
 }
 
 /* Requests in the order of their rows: who decides comes first. */

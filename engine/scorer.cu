@@ -113,20 +113,6 @@ extern "C" syn_status syn_scorer_gather_cuda(syn_ctx *ctx, const syn_store *s, c
     return SYN_OK;
 }
 
-static __global__ void __launch_bounds__(THREADS) forbid_kernel(syn_batch b)
-{
-    const int64_t e = blockIdx.x;
-    if (e >= *b.live) return;
-    for (int a = (int)threadIdx.x; a < A; a += THREADS) b.x.mask[e * A + a] &= b.staged[e].mask[a];
-}
-
-extern "C" syn_status syn_scorer_forbid_cuda(syn_ctx *ctx, const syn_batch *b, int64_t rows)
-{
-    SYN_LAUNCH(ctx, forbid_kernel, (unsigned)rows, THREADS, 0, *b);
-    SYN_LAUNCH_CHECK(ctx, "what callers forbid");
-    return SYN_OK;
-}
-
 static __global__ void __launch_bounds__(THREADS)
     settle_kernel(syn_store s, syn_batch b, bool decides)
 {

@@ -94,6 +94,10 @@ SYN_WARN_UNUSED syn_status syn_scorer_slot_resume(syn_scorer *s, int64_t slot,
 void syn_scorer_slot_close(syn_scorer *s, int64_t slot);
 int syn_scorer_slots_open(const syn_scorer *s);
 
+/* Kernels, copies and the like that a batch of n that decides without drawing is on the device, one
+ * after the other; 0 where nothing is recorded. */
+int64_t syn_scorer_nodes(const syn_scorer *s, int n);
+
 /* ---- Teams ---- */
 
 /* What is wanted beside gaps and sufficiency, which are always given. */

@@ -58,15 +58,6 @@ syn_status syn_scorer_gather_cpu(syn_ctx *ctx, const syn_store *s, const syn_bat
     return SYN_OK;
 }
 
-syn_status syn_scorer_forbid_cpu(syn_ctx *ctx, const syn_batch *b, int64_t rows)
-{
-    (void)ctx;
-    for (int64_t e = 0; e < rows; e++) {
-        for (int a = 0; a < A; a++) b->x.mask[e * A + a] &= b->staged[e].mask[a];
-    }
-    return SYN_OK;
-}
-
 syn_status syn_scorer_settle_cpu(syn_ctx *ctx, const syn_store *s, const syn_batch *b, int64_t rows,
                                  bool decides)
 {

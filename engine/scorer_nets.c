@@ -281,7 +281,6 @@ static syn_status state_piece(syn_scorer *s, const void *call, int64_t first, in
     const void *message, *h0, *c0;
     void *hT, *cT;
     real *state, *h = q->h + first * SYN_STATE, *c = q->c + first * SYN_STATE;
-    syn_control_cache *cache;
     const size_t bytes = sizeof(real) * (size_t)(n * SYN_STATE);
     SYN_RETURN_IF(begin(s));
     SYN_RETURN_IF(
@@ -294,7 +293,7 @@ static syn_status state_piece(syn_scorer *s, const void *call, int64_t first, in
     SYN_RETURN_IF(rows_out(s, c, bytes, &cT));
     SYN_RETURN_IF(copied(s));
     SYN_RETURN_IF(
-        syn_state_forward(s->ctx, &s->control, &p.seq, message, h0, c0, &cache, &state, hT, cT));
+        syn_state_forward(s->ctx, &s->control, &p.seq, message, h0, c0, NULL, &state, hT, cT));
     SYN_RETURN_IF(computed(s));
     SYN_RETURN_IF(rows_fetch(s, h, hT, bytes));
     SYN_RETURN_IF(rows_fetch(s, c, cT, bytes));

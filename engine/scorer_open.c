@@ -134,6 +134,8 @@ static syn_status buffers_make(syn_scorer *s)
     }
     s->batch.live = s->upload_device;
     s->batch.staged = (const syn_staged *)((const char *)s->upload_device + SYN_SCORER_HEAD_BYTES);
+    s->batch.x.allow = s->batch.staged->mask;
+    s->batch.x.allow_stride = sizeof *s->batch.staged;
     SYN_RETURN_IF(syn_copy_in(ctx, s->same, same, sizeof same));
     return syn_scorer_clock_open(ctx, &s->clock);
 }

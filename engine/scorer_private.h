@@ -128,13 +128,10 @@ SYN_HD real syn_settle_gap(const syn_place *p, int k, int agents)
 /* envs, counter, h0, c0 and the observer's rows from the store. */
 SYN_WARN_UNUSED syn_status syn_scorer_gather_cpu(syn_ctx *ctx, const syn_store *s,
                                                  const syn_batch *b, int64_t rows);
-/* b->x.mask without what the callers forbid. */
-SYN_WARN_UNUSED syn_status syn_scorer_forbid_cpu(syn_ctx *ctx, const syn_batch *b, int64_t rows);
 /* b->settled, and everything back into the store. */
 SYN_WARN_UNUSED syn_status syn_scorer_settle_cpu(syn_ctx *ctx, const syn_store *s,
                                                  const syn_batch *b, int64_t rows, bool decides);
 __typeof__(syn_scorer_gather_cpu) syn_scorer_gather_cuda;
-__typeof__(syn_scorer_forbid_cpu) syn_scorer_forbid_cuda;
 __typeof__(syn_scorer_settle_cpu) syn_scorer_settle_cuda;
 
 /* Memory that the device copies from and to without a detour; zeroed. On the CPU, any. */

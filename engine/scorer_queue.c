@@ -1,46 +1,14 @@
 #include "engine/scorer_queue.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "engine/scorer_private.h"
+#include "engine/scorer_queue_private.h"
 #include "kernels/base/progress.h"
 
-/* Jobs wait in three lines, each in the order in which they came. */
-typedef enum line_kind { SESSIONS, PAIRS, OTHERS, LINES } line_kind;
-
 enum { GAP_JOBS_MAX = 256, GAP_ROWS = SYN_SCORER_NET_ROWS };
-
-typedef struct line {
-    syn_job *first, *last;
-} line;
-
-struct syn_scorer_queue {
-    syn_scorer_queue_options options;
-    const syn_model *model;
-    pthread_t thread;
-    pthread_mutex_t lock; /* of what follows, up to the next line */
-    pthread_cond_t news, opened;
-    line lines[LINES];
-    int waiting;
-    bool sleeping, closing, ready;
-    syn_status opening; /* and its sentence */
-    char sentence[1024];
-    syn_scorer_queue_stats stats;
-
-    /* The thread's own. */
-    syn_ctx ctx;
-    syn_scorer *scorer;
-    syn_job **job; /* (jobs_max): the batch */
-    syn_score_request *request;
-    syn_score_result *result;
-    syn_gap_part *part;
-    uint64_t *stamp; /* (slots): the batch that last met the slot */
-    uint64_t batch;
-};
 
 static line_kind line_of(syn_job_kind kind)
 {
@@ -60,163 +28,6 @@ static void line_remove(line *l, syn_job *job)
     *(job->previous ? &job->previous->next : &l->first) = job->next;
     *(job->next ? &job->next->previous : &l->last) = job->previous;
     job->previous = job->next = NULL;
-}
-
-/* ---- Ends of jobs ---- */
-
-static void end_with(syn_job *job, syn_status st, const char *sentence)
-{
-    job->status = st;
-    job->error[0] = 0;
-    if (st != SYN_OK) snprintf(job->error, sizeof job->error, "%s", sentence);
-}
-
-static void count(syn_scorer_queue_stats *s, const syn_job *job)
-{
-    s->done[job->kind]++;
-    s->failed += job->status != SYN_OK;
-    syn_histogram_add(&s->queue, job->times.queue_s);
-    if (!job->times.batch) return;
-    syn_histogram_add(&s->copy, job->times.copy_s);
-    syn_histogram_add(&s->compute, job->times.compute_s);
-}
-
-/* Jobs that have their status are handed on, counted before: `done` may read the stats. */
-static void hand_on(syn_scorer_queue *q, syn_job **job, int n)
-{
-    pthread_mutex_lock(&q->lock);
-    for (int k = 0; k < n; k++) count(&q->stats, job[k]);
-    if (job[0]->times.batch) {
-        q->stats.batches++;
-        q->stats.batched += (uint64_t)n;
-    }
-    q->stats.slots_open = syn_scorer_slots_open(q->scorer);
-    pthread_mutex_unlock(&q->lock);
-    for (int k = 0; k < n; k++) job[k]->done(job[k]);
-}
-
-static void end_one(syn_scorer_queue *q, syn_job *job, syn_status st, const char *sentence)
-{
-    end_with(job, st, sentence);
-    hand_on(q, &job, 1);
-}
-
-static void job_times(syn_job *job, const syn_score_times *t, int batch)
-{
-    job->times.copy_s = t->copy_s;
-    job->times.compute_s = t->compute_s;
-    job->times.batch = batch;
-}
-
-/* ---- Work ---- */
-
-/* Jobs whose own fault stops them end here; returns how many are left. */
-static int scores_check(syn_scorer_queue *q, int n)
-{
-    int kept = 0;
-    for (int k = 0; k < n; k++) {
-        syn_job *job = q->job[k];
-        const syn_status st = syn_scorer_check(q->scorer, &job->ask.score);
-        if (st != SYN_OK) {
-            end_one(q, job, st, syn_error_text());
-            continue;
-        }
-        q->request[kept] = job->ask.score;
-        q->job[kept++] = job;
-    }
-    return kept;
-}
-
-static void scores_run(syn_scorer_queue *q, int n)
-{
-    syn_score_times times = {0};
-    n = scores_check(q, n);
-    if (n == 0) return;
-    const syn_status st = syn_scorer_score(q->scorer, n, q->request, q->result, &times);
-    const char *sentence =
-        st == SYN_OK ? "the policy's probabilities are not finite" : syn_error_text();
-    for (int k = 0; k < n; k++) {
-        syn_job *job = q->job[k];
-        job_times(job, &times, n);
-        job->result = st == SYN_OK ? q->result[k] : (syn_score_result){.status = st};
-        end_with(job, job->result.status, sentence);
-    }
-    hand_on(q, q->job, n);
-}
-
-static void gaps_run(syn_scorer_queue *q, int n)
-{
-    int kept = 0;
-    for (int k = 0; k < n; k++) {
-        syn_job *job = q->job[k];
-        const syn_gap_part *part = &job->ask.gaps;
-        if (part->n < 0 || (part->n > 0 && !part->pair)) {
-            end_one(q, job, SYN_ERR_INVALID, "a number of pairs below 0, or none given");
-            continue;
-        }
-        q->part[kept] = *part;
-        q->job[kept++] = job;
-    }
-    if (kept == 0) return;
-    syn_score_times times = {0};
-    const syn_status st = syn_scorer_gaps(q->scorer, kept, q->part, &times);
-    for (int k = 0; k < kept; k++) {
-        job_times(q->job[k], &times, kept);
-        end_with(q->job[k], st, syn_error_text());
-    }
-    hand_on(q, q->job, kept);
-}
-
-static syn_status slot_open(syn_scorer_queue *q, syn_job *job)
-{
-    int64_t slot;
-    SYN_RETURN_IF(syn_scorer_slot_open(q->scorer, job->ask.session.task, &slot));
-    job->ask.session.slot = slot;
-    if (!job->ask.session.memory) return SYN_OK;
-    const syn_status st = syn_scorer_slot_resume(q->scorer, slot, job->ask.session.memory);
-    if (st != SYN_OK) syn_scorer_slot_close(q->scorer, slot);
-    return st;
-}
-
-/* The slot is closed whatever comes of its memory. */
-static syn_status slot_close(syn_scorer_queue *q, const syn_job *job)
-{
-    const int64_t slot = job->ask.session.slot;
-    syn_scorer_memory *memory = job->ask.session.memory;
-    const syn_status st = memory ? syn_scorer_slot_keep(q->scorer, slot, memory) : SYN_OK;
-    syn_scorer_slot_close(q->scorer, slot);
-    return st;
-}
-
-static void one_run(syn_scorer_queue *q, syn_job *job)
-{
-    syn_score_times times = {0};
-    syn_status st = SYN_OK;
-    int batch = 0;
-    switch (job->kind) {
-    case SYN_JOB_OPEN:
-        st = slot_open(q, job);
-        break;
-    case SYN_JOB_PIECES:
-        st = syn_scorer_slot_pieces(q->scorer, job->ask.session.slot, job->ask.session.task);
-        break;
-    case SYN_JOB_CLOSE:
-        st = slot_close(q, job);
-        break;
-    case SYN_JOB_CKM:
-        st = syn_scorer_ckm(q->scorer, &job->ask.ckm, &times);
-        batch = 1;
-        break;
-    case SYN_JOB_STATES:
-        st = syn_scorer_states(q->scorer, &job->ask.states, &times);
-        batch = 1;
-        break;
-    default:
-        st = syn_scorer_policy(q->scorer, &job->ask.policy, &times);
-        batch = 1;
-    }
-    job_times(job, &times, batch);
-    end_one(q, job, st, syn_error_text());
 }
 
 /* ---- What comes next; with the lock ---- */
@@ -322,11 +133,11 @@ static bool serve(syn_scorer_queue *q)
         (void)pick(q, l, l->first, 0, now);
     pthread_mutex_unlock(&q->lock);
     if (kind == SYN_JOB_SCORE)
-        scores_run(q, n);
+        syn_queue_scores_run(q, n);
     else if (kind == SYN_JOB_GAPS)
-        gaps_run(q, n);
+        syn_queue_gaps_run(q, n);
     else
-        one_run(q, q->job[0]);
+        syn_queue_one_run(q, q->job[0]);
     return true;
 }
 
@@ -338,7 +149,7 @@ static void dismiss_all(syn_scorer_queue *q)
         if (l) (void)pick(q, l, l->first, 0, syn_clock_s());
         pthread_mutex_unlock(&q->lock);
         if (!l) return;
-        end_one(q, q->job[0], SYN_ERR_INTERRUPTED, "the scorer is closing");
+        syn_queue_end(q, q->job[0], SYN_ERR_INTERRUPTED, "the scorer is closing");
     }
 }
 

@@ -21,3 +21,16 @@ syn_status syn_add(syn_ctx *ctx, int64_t rows, int64_t width, real *to, int64_t 
     if (!rows || !width) return SYN_OK;
     return SYN_DISPATCH(ctx, syn_add, rows, width, to, ldto, x, ldx);
 }
+
+syn_status syn_scale_cpu(syn_ctx *ctx, int64_t n, real factor, real *x)
+{
+    (void)ctx;
+    for (int64_t i = 0; i < n; i++) x[i] *= factor;
+    return SYN_OK;
+}
+
+syn_status syn_scale(syn_ctx *ctx, int64_t n, real factor, real *x)
+{
+    SYN_REQUIRE(n >= 0, "syn_scale: %lld numbers", (long long)n);
+    return n ? SYN_DISPATCH(ctx, syn_scale, n, factor, x) : SYN_OK;
+}

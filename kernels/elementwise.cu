@@ -23,3 +23,15 @@ extern "C" syn_status syn_add_cuda(syn_ctx *ctx, int64_t rows, int64_t width, fl
     SYN_LAUNCH_CHECK(ctx, "sum of two buffers");
     return SYN_OK;
 }
+
+static __global__ void scale_kernel(int64_t n, float factor, float *x)
+{
+    SYN_EACH(i, n) x[i] *= factor;
+}
+
+extern "C" syn_status syn_scale_cuda(syn_ctx *ctx, int64_t n, float factor, float *x)
+{
+    SYN_LAUNCH(ctx, scale_kernel, syn_each_blocks(n), SYN_EACH_THREADS, 0, n, factor, x);
+    SYN_LAUNCH_CHECK(ctx, "scaling a buffer");
+    return SYN_OK;
+}

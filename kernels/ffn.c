@@ -53,7 +53,7 @@ static inline void dropout_step(const syn_dropout_source *src, int64_t n, const 
 static void dropout_chunk(const syn_dropout_source *src, int64_t start, int64_t end, real *x)
 {
     uint32_t word[DROPOUT_STEP];
-    uint64_t stream = src->counter << 8 | SYN_STREAM_DROPOUT;
+    uint64_t stream = syn_dropout_counter(src) << 8 | SYN_STREAM_DROPOUT;
     uint64_t base = (uint64_t)src->layer << 56;
     int64_t at = start;
     for (; at + DROPOUT_STEP <= end; at += DROPOUT_STEP) {
@@ -79,8 +79,8 @@ static syn_status dropout_apply(syn_ctx *ctx, int64_t n, real p, uint64_t seed, 
                                 int layer, real *x)
 {
     if (p <= 0 || n == 0) return SYN_OK;
-    const syn_dropout_source src = {seed, counter, layer, (uint32_t)((double)p * 16777216 + 0.5),
-                                    1 / (1 - p)};
+    const syn_dropout_source src = {
+        seed, counter, ctx->draws, layer, (uint32_t)((double)p * 16777216 + 0.5), 1 / (1 - p)};
     return SYN_DISPATCH(ctx, syn_dropout, n, &src, x);
 }
 
@@ -222,7 +222,7 @@ static void gather_row(int64_t D, const real *a, const real *b, const real *bias
     if (bias)
         for (int64_t d = 0; d < D; d++) y[d] += bias[d];
     if (act == SYN_ACT_RELU)
-        for (int64_t d = 0; d < D; d++) y[d] = y[d] > 0 ? y[d] : 0;
+        for (int64_t d = 0; d < D; d++) y[d] = y[d] < 0 ? 0 : y[d]; /* keeps NaN */
     if (act == SYN_ACT_TANH)
         for (int64_t d = 0; d < D; d++) y[d] = syn_tanh(y[d]);
 }

@@ -12,8 +12,9 @@ static __global__ void dropout_kernel(int64_t n, syn_dropout_source src, float *
 {
     const int64_t block = (int64_t)blockIdx.x * THREADS + threadIdx.x;
     if (block * 4 >= n) return;
-    const syn_philox draw = syn_rng_block(src.seed, src.counter << 8 | SYN_STREAM_DROPOUT,
-                                          (uint64_t)src.layer << 56 | (uint64_t)block);
+    const syn_philox draw =
+        syn_rng_block(src.seed, syn_dropout_counter(&src) << 8 | SYN_STREAM_DROPOUT,
+                      (uint64_t)src.layer << 56 | (uint64_t)block);
     for (int i = 0; i < 4; i++) {
         float *to = x + block * 4 + i;
         if (block * 4 + i < n) *to = draw.x[i] >> 8 >= src.threshold ? *to * src.scale : 0;

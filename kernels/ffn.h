@@ -4,11 +4,13 @@
  * All data pointers are on the context's device. Errors everywhere: SYN_ERR_INVALID (shape),
  * SYN_ERR_MEMORY for scratch, SYN_ERR_DEVICE. Deterministic; the dropout mask is a
  * pure function of (seed, counter, layer, element) whatever the number of threads, and draws from
- * SYN_STREAM_DROPOUT: no two calls under one seed should share a counter. */
+ * SYN_STREAM_DROPOUT: no two calls under one seed should share a counter. Where ctx->draws is set,
+ * what it points to is added to the counter when the mask is made. */
 #ifndef SYN_FFN_H
 #define SYN_FFN_H
 
 #include "kernels/base/ctx.h"
+#include "kernels/base/rng.h"
 #include "kernels/linear.h"
 
 #ifdef __cplusplus
@@ -86,13 +88,20 @@ SYN_WARN_UNUSED syn_status syn_ffn_gather_score(syn_ctx *ctx, const syn_ffn *ffn
                                                 const real *bias, real *y);
 
 /* The two sides of each op. Not for other callers. */
-/* Where a mask comes from: block `layer << 56 | element / 4` of stream `counter << 8 | DROPOUT`. */
+/* Where a mask comes from: block `layer << 56 | element / 4` of stream `(counter + *draws) << 8 |
+ * DROPOUT`. */
 typedef struct syn_dropout_source {
     uint64_t seed, counter;
+    const uint64_t *draws; /* on the device; NULL: 0 */
     int layer;
     uint32_t threshold; /* of the 24 bits of a draw: below it the element is dropped */
     real scale;
 } syn_dropout_source;
+
+SYN_HD uint64_t syn_dropout_counter(const syn_dropout_source *src)
+{
+    return src->counter + (src->draws ? *src->draws : 0);
+}
 
 SYN_WARN_UNUSED syn_status syn_dropout_cpu(syn_ctx *ctx, int64_t n, const syn_dropout_source *src,
                                            real *x);

@@ -12,7 +12,7 @@
  * known to hold, and split sums are allowed only where the parts are added by a pass of their
  * own. */
 enum {
-    WORKSPACE_BYTES = 32 << 20,
+    WORKSPACE_BYTES = SYN_PRODUCT_WORKSPACE_BYTES,
     PLANS_MAX = 1024,
     PLANS_SLOTS = 4096,
     ALIGN_MAX = 16,
@@ -72,7 +72,7 @@ extern "C" void syn_cuda_blas_free(syn_ctx *ctx)
     plans_clear(bl);
     if (bl->preference) (void)cublasLtMatmulPreferenceDestroy(bl->preference);
     if (bl->handle) (void)cublasLtDestroy(bl->handle);
-    if (bl->workspace) syn_cuda_free(ctx, bl->workspace);
+    if (bl->workspace && bl->workspace != ctx->workspace) syn_cuda_free(ctx, bl->workspace);
     free(bl);
     ctx->blas = NULL;
 }
@@ -87,7 +87,7 @@ static syn_status blas_fill(syn_ctx *ctx, blas *bl)
         bl->preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes));
     BLAS_RETURN_IF(cublasLtMatmulPreferenceSetAttribute(
         bl->preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reduction, sizeof reduction));
-    bl->workspace = syn_cuda_alloc(ctx, WORKSPACE_BYTES);
+    bl->workspace = ctx->workspace ? ctx->workspace : syn_cuda_alloc(ctx, WORKSPACE_BYTES);
     if (!bl->workspace)
         return syn_fail(SYN_ERR_MEMORY, "out of memory: %d MiB were asked for to multiply in",
                         WORKSPACE_BYTES >> 20);

@@ -29,7 +29,7 @@ static syn_status check(const syn_ctx *ctx, const syn_lstm_call *a)
     SYN_REQUIRE(a->D > 0 && a->H > 0 && a->ldh >= a->H, "LSTM: D %lld, H %lld, row stride %lld",
                 (long long)a->D, (long long)a->H, (long long)a->ldh);
     SYN_REQUIRE(a->W && a->R, "LSTM: no weights");
-    SYN_REQUIRE(a->seq->rows == 0 || (a->x && a->h && a->c), "LSTM: x, h or c is NULL");
+    SYN_REQUIRE(a->seq->rows == 0 || (a->x && a->h), "LSTM: x or h is NULL");
     return SYN_OK;
 }
 
@@ -38,6 +38,8 @@ static syn_status forward(syn_ctx *ctx, const syn_lstm_call *a, int directions)
     for (int d = 0; d < directions; d++) {
         SYN_RETURN_IF(check(ctx, &a[d]));
         SYN_REQUIRE(a[d].b, "LSTM: no bias");
+        SYN_REQUIRE(a[d].seq->rows == 0 || !a[d].c == !a[d].v,
+                    "LSTM: cells and gates are kept together, or neither is");
     }
     return SYN_DISPATCH(ctx, syn_lstm_forward, a, directions);
 }
@@ -46,8 +48,8 @@ static syn_status backward(syn_ctx *ctx, const syn_lstm_call *a, int directions)
 {
     for (int d = 0; d < directions; d++) {
         SYN_RETURN_IF(check(ctx, &a[d]));
-        SYN_REQUIRE(a[d].seq->rows == 0 || (a[d].v && a[d].dh && a[d].lddh >= a[d].H),
-                    "LSTM: the gates or the gradient of h are missing");
+        SYN_REQUIRE(a[d].seq->rows == 0 || (a[d].c && a[d].v && a[d].dh && a[d].lddh >= a[d].H),
+                    "LSTM: the cells, the gates or the gradient of h are missing");
     }
     return SYN_DISPATCH(ctx, syn_lstm_backward, a, directions);
 }

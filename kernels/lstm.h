@@ -15,9 +15,10 @@ extern "C" {
  * step to its first. A nonzero seq->reset[t,b] makes the state zero before step t.
  *
  * In: x (rows,D), W (4H,D), R (4H,H), b (4H); h0, c0 (B,H), or NULL for zero.
- * Out, overwritten: h (rows,H) with row stride ldh >= H; c (rows,H); v (rows,4H), the activated
- * gates for backward, or NULL at inference (scratch is taken); hT, cT (B,H), or NULL: the state
- * after the last step walked (h0, c0 for a sequence of length 0).
+ * Out, overwritten: h (rows,H) with row stride ldh >= H; c (rows,H) and v (rows,4H), the cells and
+ * the activated gates for backward, or both NULL at inference, which then neither keeps nor writes
+ * them; hT, cT (B,H), or NULL: the state after the last step walked (h0, c0 for a sequence of
+ * length 0).
  * No output may overlap another buffer, except hT with h0 and cT with c0.
  * Errors: SYN_ERR_INVALID (sizes, NULL, malformed seq), SYN_ERR_MEMORY (scratch), SYN_ERR_DEVICE,
  * SYN_ERR_UNSUPPORTED (a variant of CUDA was asked for that cannot take the call).
@@ -44,8 +45,8 @@ SYN_WARN_UNUSED syn_status syn_lstm_backward(syn_ctx *ctx, const syn_seq *seq, i
                                              real *db, real *dh0, real *dc0);
 
 /* Two LSTMs over the same rows, from a zero state: f walks forward, r in reverse.
- * Out, overwritten: h (rows,2H), each row [forward | reverse]; c (2,rows,H); v (2,rows,4H), or NULL
- * at inference. The rest as in syn_lstm_forward. */
+ * Out, overwritten: h (rows,2H), each row [forward | reverse]; c (2,rows,H) and v (2,rows,4H), or
+ * both NULL at inference. The rest as in syn_lstm_forward. */
 SYN_WARN_UNUSED syn_status syn_bilstm_forward(syn_ctx *ctx, const syn_seq *seq, int64_t D,
                                               int64_t H, const real *x, const real *Wf,
                                               const real *Rf, const real *bf, const real *Wr,
@@ -62,11 +63,13 @@ SYN_WARN_UNUSED syn_status syn_bilstm_backward(syn_ctx *ctx, const syn_seq *seq,
                                                real *dbf, real *dWr, real *dRr, real *dbr);
 
 /* How CUDA computes the recurrence. AUTO takes the fastest that the shape, ctx->math and the device
- * allow; one that is asked for and cannot take a call answers SYN_ERR_UNSUPPORTED with its reason.
+ * allow (kernels/lstm_choose.h).
  *     step     a product and a pointwise kernel per step; any shape
  *     block    one block per direction and tile of sequences; H = 128, MIXED
  *     cluster  one cluster of H / 32 blocks per direction and tile; H = 256 or 512, MIXED, sm_90
- *     grid     all blocks of the device share R, in float; H up to what fits beside each other
+ *     wide     likewise, in tiles of 64 sequences, h by multicast through L2; sm_90a builds. Its
+ *              backward pass is that of cluster
+ *     grid     all blocks of the device share R; H up to what fits beside each other
  *     cudnn    the library's; dense, no resets, h and dh in one piece, builds that have it. It
  *              leaves c as it is and keeps nothing for the caller in v */
 #define SYN_LSTM_VARIANT_MAP(X)                                                                    \
@@ -74,6 +77,7 @@ SYN_WARN_UNUSED syn_status syn_bilstm_backward(syn_ctx *ctx, const syn_seq *seq,
     X(STEP, "step")                                                                                \
     X(BLOCK, "block")                                                                              \
     X(CLUSTER, "cluster")                                                                          \
+    X(WIDE, "wide")                                                                                \
     X(GRID, "grid")                                                                                \
     X(CUDNN, "cudnn")
 
@@ -84,12 +88,34 @@ typedef enum syn_lstm_variant {
         SYN_LSTM_VARIANTS
 } syn_lstm_variant;
 
-/* For the whole process, read by each call: set it before threads compute. `name` as above;
- * SYN_ERR_USAGE names the choices. Until it is set, the environment variable SYNCOG_LSTM holds, and
- * without it AUTO. The CPU has one way only and takes no notice. */
-SYN_WARN_UNUSED syn_status syn_lstm_variant_set(const char *name);
-SYN_WARN_UNUSED syn_status syn_lstm_variant_get(syn_lstm_variant *variant);
 const char *syn_lstm_variant_name(syn_lstm_variant variant);
+
+/* For the whole process, read by each call: set them before threads compute. `name` as above;
+ * SYN_ERR_USAGE names the choices. The CPU has one way only and takes no notice.
+ * set: a call that the variant cannot take answers SYN_ERR_UNSUPPORTED with its reason. prefer:
+ * such a call goes by AUTO, which the log says once for each layer. Until one of them was called,
+ * the environment variable SYNCOG_LSTM is preferred, and without it AUTO. */
+SYN_WARN_UNUSED syn_status syn_lstm_variant_set(const char *name);
+SYN_WARN_UNUSED syn_status syn_lstm_variant_prefer(const char *name);
+/* *forced: it was set. */
+SYN_WARN_UNUSED syn_status syn_lstm_variant_get(syn_lstm_variant *variant, bool *forced);
+
+/* A call by its shape alone. */
+typedef struct syn_lstm_layer {
+    int64_t H;
+    int directions; /* 1 or 2 */
+    int64_t batch, steps;
+    bool packed, resets, backward;
+} syn_lstm_layer;
+
+/* Which variant such a call takes on ctx; on the CPU, AUTO. Errors as of the call. */
+SYN_WARN_UNUSED syn_status syn_lstm_variant_taken(syn_ctx *ctx, const syn_lstm_layer *layer,
+                                                  syn_lstm_variant *variant);
+
+/* SYN_ERR_UNSUPPORTED, with the reasons, when a variant is set or preferred that none of these
+ * layers can take. On the CPU nothing is wrong. */
+SYN_WARN_UNUSED syn_status syn_lstm_variant_check(syn_ctx *ctx, const syn_lstm_layer *layers,
+                                                  int count);
 
 /* syn_bilstm_forward at inference, on CUDA, where the host knows only how many sequences and rows
  * there can be: *live <= capacity packed sequences, rows offset[b] to offset[b + 1] of sequence b,
@@ -132,6 +158,11 @@ SYN_WARN_UNUSED syn_status syn_lstm_forward_cuda(syn_ctx *ctx, const syn_lstm_ca
                                                  int directions);
 SYN_WARN_UNUSED syn_status syn_lstm_backward_cuda(syn_ctx *ctx, const syn_lstm_call *a,
                                                   int directions);
+__typeof__(syn_lstm_variant_taken) syn_lstm_variant_taken_cpu, syn_lstm_variant_taken_cuda;
+__typeof__(syn_lstm_variant_check) syn_lstm_variant_check_cpu, syn_lstm_variant_check_cuda;
+/* Tells the log, once for a layer and a reason, that the variant is not what the layer takes. */
+void syn_lstm_variant_passed_over(syn_lstm_variant variant, int64_t H, int directions,
+                                  const char *why);
 
 #ifdef __cplusplus
 }

@@ -15,8 +15,8 @@
  * 4 us.
  *
  * ptxas 13.0, sm_90a, no spills:       registers a thread   shared memory
- *     forward   1, 2, 4 tiles a block   120, 124, 128        5.1, 10.1, 20.3 KB
- *     backward  1, 2 tiles a block      224, 250             17.1, 34.1 KB
+ *     forward   1, 2, 4 tiles a block   118, 124, 128        5.1, 10.1, 20.3 KB
+ *     backward  1, 2 tiles a block      222, 253             17.1, 34.1 KB
  * 512 threads x 128 and 256 x 255 registers fill the register file: one block per SM, 132 at once.
  * The fewest tiles with which all blocks run at once are taken. */
 #include "kernels/lstm_cuda.cuh"
@@ -55,78 +55,47 @@ static __device__ __forceinline__ void load_inputs(const syn_lstm_pass &p, const
     }
 }
 
-/* Writes what step s of sequence b makes of unit u. */
-static __device__ __forceinline__ void store_step(const syn_lstm_pass &p, const syn_lstm_call &a,
-                                                  int64_t b, int2 place, int s, int u,
-                                                  const float z[4], float c, float h)
-{
-    const int64_t row = place.x + s * syn_lstm_stride(p.seq, a.reverse);
-    a.h[row * a.ldh + u] = h;
-    if (p.keep) {
-        float *v = a.v + row * (SYN_LSTM_GATES * H) + u;
-#pragma unroll
-        for (int g = 0; g < SYN_LSTM_GATES; g++) v[g * H] = z[g];
-        a.c[row * H + u] = c;
-    }
-    if (s + 1 < place.y) return;
-    if (a.hT) a.hT[b * H + u] = h;
-    if (a.cT) a.cT[b * H + u] = c;
-}
-
-/* h0 as bf16 into the first plane; sequences of length 0 are done at once. */
-static __device__ void start_forward(const syn_lstm_pass &p, const syn_lstm_call &a, int64_t b0,
-                                     const int2 *place, int64_t batch, int count, uint16_t *h)
-{
-#pragma unroll 1 /* the registers are full of R */
-    for (int e = threadIdx.x; e < count * H; e += FORWARD_THREADS) {
-        const int n = e / H, u = e % H;
-        const int64_t b = b0 + n, at = b * H + u;
-        const bool is = b < batch, some = is && place[n].y > 0;
-        const float h0 = is && a.h0 ? a.h0[at] : 0, c0 = is && a.c0 ? a.c0[at] : 0;
-        const bool zero = !some || syn_lstm_reset(p.seq, a.reverse, b, 0);
-        h[n * FORWARD_ROW + u] = syn_to_bf16(zero ? 0 : h0);
-        if (!is || some) continue;
-        if (a.hT) a.hT[at] = h0;
-        if (a.cT) a.cT[at] = c0;
-    }
-}
+/* Where a block's planes of h lie. */
+template <int TILES> struct forward_layout {
+    enum { COUNT = SYN_LSTM_LANES * TILES, PLANE = COUNT * FORWARD_ROW };
+    static __device__ __forceinline__ int element(int n, int u) { return n * FORWARD_ROW + u; }
+};
 
 template <int TILES>
 static __global__ void __launch_bounds__(FORWARD_THREADS, 1) block_forward(syn_lstm_pass p)
 {
-    enum { COUNT = SYN_LSTM_LANES * TILES, PLANE = COUNT * FORWARD_ROW };
+    typedef forward_layout<TILES> at;
     SYN_DYNAMIC_SHARED(uint16_t, planes);
-    int2 *const place = (int2 *)(planes + 2 * PLANE);
-    const unsigned blocks = gridDim.x / p.directions;
-    const syn_lstm_call &a = p.call[blockIdx.x / blocks];
-    const int b0 = (int)(blockIdx.x % blocks) * COUNT;
+    int2 *const place = (int2 *)(planes + 2 * at::PLANE);
+    const syn_lstm_share share = syn_lstm_share_of(p, 1, at::COUNT);
+    const syn_lstm_call &a = p.call[share.direction];
+    const int b0 = share.b0;
     const int lane = threadIdx.x % 32, group = lane / 4, quad = lane % 4;
     const int u = threadIdx.x / 32 * 8 + group;
     if (b0 >= syn_lstm_batch(p)) return;
 
     uint32_t r[2 * GROUPS][2][4]; /* gates i,f; gates g,o */
-    syn_lstm_load_fragments<2 * GROUPS>(p.fragments[blockIdx.x / blocks], 0, threadIdx.x / 32,
+    syn_lstm_load_fragments<2 * GROUPS>(p.fragments[share.direction], 0, threadIdx.x / 32,
                                         FORWARD_THREADS / 32, lane, r);
-    const int steps = syn_lstm_places(p, a.reverse, b0, syn_lstm_batch(p), COUNT, place);
-    start_forward(p, a, b0, place, syn_lstm_batch(p), COUNT, planes);
+    const int steps = syn_lstm_places(p, a.reverse, b0, syn_lstm_batch(p), at::COUNT, place);
+    syn_lstm_start<H, FORWARD_THREADS, H, at>(p, a, b0, syn_lstm_batch(p), 0, place, planes);
     float c[TILES][2];
 #pragma unroll
     for (int i = 0; i < TILES * 2; i++) {
         const int n = i / 2 * SYN_LSTM_LANES + 2 * quad + i % 2;
-        const bool zero = place[n].y == 0 || !a.c0 || syn_lstm_reset(p.seq, a.reverse, b0 + n, 0);
-        c[i / 2][i % 2] = zero ? 0 : a.c0[(int64_t)(b0 + n) * H + u];
+        c[i / 2][i % 2] = syn_lstm_first_cell(p, a, b0 + n, place[n], (int64_t)(b0 + n) * H + u);
     }
     forward_inputs next;
     load_inputs(p, a, b0 + 2 * quad, place + 2 * quad, 0, u, &next);
     __syncthreads();
 #pragma unroll 1
     for (int s = 0; s < steps; s++) {
-        const uint16_t *const from = planes + (s & 1) * PLANE;
-        uint16_t *const to = planes + (~s & 1) * PLANE;
+        const uint16_t *const from = planes + (s & 1) * at::PLANE;
+        uint16_t *const to = planes + (~s & 1) * at::PLANE;
 #pragma unroll
         for (int t = 0; t < TILES; t++) {
             const forward_inputs in = next;
-            const int n = t * SYN_LSTM_LANES + 2 * quad, n_next = (n + SYN_LSTM_LANES) % COUNT;
+            const int n = t * SYN_LSTM_LANES + 2 * quad, n_next = (n + SYN_LSTM_LANES) % at::COUNT;
             load_inputs(p, a, b0 + n_next, place + n_next, t + 1 < TILES ? s : s + 1, u, &next);
             float d[2][4] = {{in.x[0][0], in.x[1][0], in.x[0][1], in.x[1][1]},
                              {in.x[0][2], in.x[1][2], in.x[0][3], in.x[1][3]}};
@@ -137,7 +106,7 @@ static __global__ void __launch_bounds__(FORWARD_THREADS, 1) block_forward(syn_l
                 float z[4] = {d[0][j], d[0][2 + j], d[1][j], d[1][2 + j]};
                 const float h = syn_lstm_gates<true>(z, &c[t][j]);
                 if (s < place[n + j].y)
-                    store_step(p, a, b0 + n + j, place[n + j], s, u, z, c[t][j], h);
+                    syn_lstm_store_step<H>(p, a, b0 + n + j, place[n + j], s, u, z, c[t][j], h);
                 to[(n + j) * FORWARD_ROW + u] = syn_to_bf16(in.zero_after[j] ? 0 : h);
                 c[t][j] = in.zero_after[j] ? 0 : c[t][j];
             }
@@ -205,30 +174,21 @@ static __device__ __forceinline__ void step_gradient(const syn_lstm_call &a, int
     if (in.zero[j]) dc[0] = dc[1] = 0;
 }
 
-/* dh0 and dc0 of two units of sequence b. */
-static __device__ __forceinline__ void store_initial(const syn_lstm_call &a, int64_t b, int length,
-                                                     int u, float dh, float dc)
-{
-    const int64_t at = b * H + u;
-    if (a.dh0) a.dh0[at] = length > 0 ? dh : a.dhT ? a.dhT[at] : 0;
-    if (a.dc0) a.dc0[at] = dc;
-}
-
 template <int TILES>
 static __global__ void __launch_bounds__(BACKWARD_THREADS, 1) block_backward(syn_lstm_pass p)
 {
     enum { COUNT = SYN_LSTM_LANES * TILES, PLANE = COUNT * BACKWARD_ROW };
     SYN_DYNAMIC_SHARED(uint16_t, planes);
     int2 *const place = (int2 *)(planes + 2 * PLANE);
-    const unsigned blocks = gridDim.x / p.directions;
-    const syn_lstm_call &a = p.call[blockIdx.x / blocks];
-    const int b0 = (int)(blockIdx.x % blocks) * COUNT;
+    const syn_lstm_share share = syn_lstm_share_of(p, 1, COUNT);
+    const syn_lstm_call &a = p.call[share.direction];
+    const int b0 = share.b0;
     const int lane = threadIdx.x % 32, group = lane / 4, quad = lane % 4;
     const int u = threadIdx.x / 32 * 16 + 2 * group; /* rows group, group + 8: units u, u + 1 */
     const int stride = syn_lstm_stride(p.seq, a.reverse);
 
     uint32_t r[BACKWARD_GROUPS][2][4];
-    syn_lstm_load_fragments<BACKWARD_GROUPS>(p.fragments[blockIdx.x / blocks], 0, threadIdx.x / 32,
+    syn_lstm_load_fragments<BACKWARD_GROUPS>(p.fragments[share.direction], 0, threadIdx.x / 32,
                                              BACKWARD_THREADS / 32, lane, r);
     const int steps = syn_lstm_places(p, a.reverse, b0, p.seq.batch, COUNT, place);
     float z[TILES][4] = {}, dc[TILES][2][2];
@@ -271,7 +231,8 @@ static __global__ void __launch_bounds__(BACKWARD_THREADS, 1) block_backward(syn
     for (int i = 0; i < TILES * 4; i++) {
         const int t = i / 4, j = i / 2 % 2, odd = i % 2, n = t * SYN_LSTM_LANES + 2 * quad + j;
         if (b0 + n < p.seq.batch)
-            store_initial(a, b0 + n, place[n].y, u + odd, z[t][2 * odd + j], dc[t][j][odd]);
+            syn_lstm_store_initial(a, place[n].y, (int64_t)(b0 + n) * H + u + odd,
+                                   z[t][2 * odd + j], dc[t][j][odd]);
     }
 }
 

@@ -18,7 +18,7 @@
  *
  * ptxas 13.0, sm_90a, no spills:                registers a thread    shared memory
  *     H = 512   1, 2, 4 sub-tiles per cluster   199, 208, 220         17.1, 34.2, 68.3 KB
- *     H = 256   1, 2, 4 sub-tiles per cluster   135, 142, 154         9.1, 18.2, 36.3 KB
+ *     H = 256   1, 2, 4 sub-tiles per cluster   134, 142, 154         9.1, 18.2, 36.3 KB
  * Above 128 registers, 256 threads fill the register file: one block per SM, so 132 SMs hold at
  * most 8 clusters of 16 (fewer where a GPC has less than 16 SMs free: asked at run time) and 16
  * of 8. */
@@ -43,72 +43,6 @@ static __device__ __forceinline__ void load_inputs(const syn_lstm_pass &p, const
     in->zero_after = s + 1 >= place.y || syn_lstm_reset(p.seq, a.reverse, b, s + 1);
 }
 
-/* Writes what step s of sequence b makes of unit u. */
-template <int H>
-static __device__ __forceinline__ void store_step(const syn_lstm_pass &p, const syn_lstm_call &a,
-                                                  int b, int2 place, int s, int u, const float z[4],
-                                                  float c, float h)
-{
-    const int64_t row = place.x + s * syn_lstm_stride(p.seq, a.reverse);
-    float *const v = a.v + row * (SYN_LSTM_GATES * H) + u;
-    if (p.keep)
-#pragma unroll
-        for (int g = 0; g < SYN_LSTM_GATES; g++) v[g * H] = z[g];
-    a.c[row * H + u] = c;
-    a.h[row * a.ldh + u] = h;
-    if (s + 1 < place.y) return;
-    if (a.hT) a.hT[(int64_t)b * H + u] = h;
-    if (a.cT) a.cT[(int64_t)b * H + u] = c;
-}
-
-/* d: rows i,f (low groups) or g,o (high groups) of two sequences; -> z: the four gates of the first
- * of them in lanes of low groups, of the second in the others. */
-static __device__ __forceinline__ void gather_gates(const float d[4], bool high, float z[4])
-{
-    const float first = __shfl_xor_sync(0xffffffffu, high ? d[0] : d[1], 16);
-    const float second = __shfl_xor_sync(0xffffffffu, high ? d[2] : d[3], 16);
-    z[0] = high ? first : d[0];
-    z[1] = high ? second : d[2];
-    z[2] = high ? d[1] : first;
-    z[3] = high ? d[3] : second;
-}
-
-/* The warp's four units of a lane's sequence, from one in each of the four lanes that share it. */
-static __device__ __forceinline__ uint2 gather_units(float h, int unit)
-{
-    const uint32_t mine = syn_to_bf16(h), other = __shfl_xor_sync(0xffffffffu, mine, 4);
-    const uint32_t pair = unit & 1 ? other | mine << 16 : mine | other << 16;
-    const uint32_t far = __shfl_xor_sync(0xffffffffu, pair, 8);
-    return unit & 2 ? make_uint2(far, pair) : make_uint2(pair, far);
-}
-
-/* All of h0 as bf16 into the first plane; the block's units of sequences of length 0 are done. */
-template <int H>
-static __device__ void start(const syn_lstm_pass &p, const syn_lstm_call &a, int b0, unsigned rank,
-                             const int2 *place, int count, uint16_t *h)
-{
-#pragma unroll 1 /* the registers are full of R */
-    for (int e = threadIdx.x; e < count * H; e += THREADS) {
-        const int n = e / H, u = e % H;
-        const int64_t b = b0 + n, at = b * H + u;
-        const bool is = b<p.seq.batch, some = place[n].y> 0;
-        const float h0 = is && a.h0 ? a.h0[at] : 0;
-        const bool zero = !some || syn_lstm_reset(p.seq, a.reverse, b, 0);
-        h[n * SYN_LSTM_ROW(H) + u] = syn_to_bf16(zero ? 0 : h0);
-        if (!is || some || u / UNITS != (int)rank) continue;
-        if (a.hT) a.hT[at] = h0;
-        if (a.cT) a.cT[at] = a.c0 ? a.c0[at] : 0;
-    }
-}
-
-/* The cell that enters step 0. */
-static __device__ __forceinline__ float first_cell(const syn_lstm_pass &p, const syn_lstm_call &a,
-                                                   int b, int2 place, int64_t at)
-{
-    const bool zero = place.y == 0 || !a.c0 || syn_lstm_reset(p.seq, a.reverse, b, 0);
-    return zero ? 0 : a.c0[at];
-}
-
 /* Where a block's planes, places and barriers lie, in elements of bf16 and in bytes. */
 template <int H, int TILES> struct forward_layout {
     enum {
@@ -121,6 +55,7 @@ template <int H, int TILES> struct forward_layout {
         BARRIERS_AT = PLACES_AT + COUNT * 8, /* (2, TILES) */
         SENT_BYTES = SYN_LSTM_LANES * H * 2  /* to each block, by sub-tile and step */
     };
+    static __device__ __forceinline__ int element(int n, int u) { return n * ROW + u; }
 };
 
 /* h of the warp's four units of sequence n, the first of which is u, into every block's plane for
@@ -130,7 +65,7 @@ static __device__ __forceinline__ void send(const syn_cluster_address *peer, int
                                             int u, int unit, float h)
 {
     typedef forward_layout<H, TILES> at;
-    const uint2 units = gather_units(h, unit);
+    const uint2 units = syn_cluster_gather_units(h, unit);
     const unsigned plane = s & 1, to = (plane * at::PLANE + n * at::ROW + u) * 2;
     const unsigned end = at::BARRIERS_AT + (plane * TILES + t) * sizeof(syn_mbarrier);
 #pragma unroll
@@ -144,24 +79,25 @@ static __global__ void __launch_bounds__(THREADS, 1) cluster_forward(syn_lstm_pa
     SYN_DYNAMIC_SHARED(uint16_t, planes);
     int2 *const place = (int2 *)((char *)planes + at::PLACES_AT);
     syn_mbarrier *const barrier = (syn_mbarrier *)((char *)planes + at::BARRIERS_AT);
-    const syn_cluster_share share = syn_cluster_share_of(p, at::BLOCKS, at::COUNT);
+    const unsigned rank = syn_cluster_rank();
+    const syn_lstm_share share = syn_lstm_share_of(p, at::BLOCKS, at::COUNT);
     const syn_lstm_call &a = p.call[share.direction];
     const int lane = threadIdx.x % 32, group = lane / 4, quad = lane % 4, unit = group % 4;
     const bool high = group >= 4;
     const int column = 2 * quad + high; /* the lane's sequence of each sub-tile */
-    const int u0 = (int)share.rank * UNITS + threadIdx.x / 32 * WARP_UNITS, u = u0 + unit;
+    const int u0 = (int)rank * UNITS + threadIdx.x / 32 * WARP_UNITS, u = u0 + unit;
 
     uint32_t r[at::GROUPS][2][4];
-    syn_lstm_load_fragments<at::GROUPS>(p.fragments[share.direction], (int)share.rank,
-                                        threadIdx.x / 32, THREADS / 32, lane, r);
+    syn_lstm_load_fragments<at::GROUPS>(p.fragments[share.direction], (int)rank, threadIdx.x / 32,
+                                        THREADS / 32, lane, r);
     const int steps = syn_lstm_places(p, a.reverse, share.b0, p.seq.batch, at::COUNT, place);
-    start<H>(p, a, share.b0, share.rank, place, at::COUNT, planes);
+    syn_lstm_start<H, THREADS, UNITS, at>(p, a, share.b0, p.seq.batch, (int)rank, place, planes);
     syn_cluster_barriers(barrier, TILES, at::SENT_BYTES);
     float c[TILES];
 #pragma unroll
     for (int t = 0; t < TILES; t++) {
         const int n = t * SYN_LSTM_LANES + column, b = share.b0 + n;
-        c[t] = first_cell(p, a, b, place[n], (int64_t)b * H + u);
+        c[t] = syn_lstm_first_cell(p, a, b, place[n], (int64_t)b * H + u);
     }
     syn_cluster_address peer[at::BLOCKS / 4]; /* the lane sends to every fourth block */
 #pragma unroll
@@ -181,12 +117,13 @@ static __global__ void __launch_bounds__(THREADS, 1) cluster_forward(syn_lstm_pa
             if (s > 0) syn_cluster_take(&barrier[(s & 1) * TILES + t], s - 1, at::SENT_BYTES);
             float d[4], z[4];
             syn_lstm_product<at::GROUPS>(r, from + (t * SYN_LSTM_LANES + group) * at::ROW, quad, d);
-            gather_gates(d, high, z);
+            syn_lstm_gather_gates(d, high, z);
 #pragma unroll
             for (int g = 0; g < SYN_LSTM_GATES; g++) z[g] += in.x[g];
             const float h = syn_lstm_gates<true>(z, &c[t]);
             if (s + 1 < steps) send<H, TILES>(peer, s + 1, t, n, u0, unit, in.zero_after ? 0 : h);
-            if (s < place[n].y) store_step<H>(p, a, share.b0 + n, place[n], s, u, z, c[t], h);
+            if (s < place[n].y)
+                syn_lstm_store_step<H>(p, a, share.b0 + n, place[n], s, u, z, c[t], h);
             c[t] = in.zero_after ? 0 : c[t];
         }
     }
@@ -195,17 +132,13 @@ static __global__ void __launch_bounds__(THREADS, 1) cluster_forward(syn_lstm_pa
 
 /* ---- Launchers ---- */
 
-typedef forward_layout<512, 1> wide;
-typedef forward_layout<256, 1> narrow;
-
 template <int H, int TILES> static constexpr size_t forward_bytes(void)
 {
     return forward_layout<H, TILES>::BARRIERS_AT + 2 * TILES * sizeof(syn_mbarrier);
 }
 
-/* How many clusters of `size` blocks the device runs at once. */
-static cudaError_t clusters_at_once(const syn_ctx *ctx, void (*kernel)(syn_lstm_pass),
-                                    unsigned size, size_t bytes, int *count)
+cudaError_t syn_cluster_at_once(const syn_ctx *ctx, syn_cluster_kernel kernel, unsigned size,
+                                size_t bytes, int *count)
 {
     cudaError_t error = cudaFuncSetAttribute(
         (const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
@@ -227,9 +160,12 @@ static cudaError_t clusters_at_once(const syn_ctx *ctx, void (*kernel)(syn_lstm_
     return cudaOccupancyMaxActiveClusters(count, kernel, &config);
 }
 
-const char *syn_lstm_cluster_refuses(const syn_ctx *ctx, const syn_lstm_pass *p)
+const char *syn_cluster_refuses(const syn_ctx *ctx, const syn_lstm_pass *p,
+                                syn_cluster_kernel by_512, size_t bytes_512,
+                                syn_cluster_kernel by_256, size_t bytes_256)
 {
     const int64_t H = p->call[0].H;
+    const syn_cluster_kernel kernel = H == 512 ? by_512 : by_256;
     int device = 0, major = 0, count = 0;
     if (H != 256 && H != 512) return "clusters take the widths 256 and 512";
     if (p->live) return "it needs the number of sequences on the host";
@@ -238,18 +174,22 @@ const char *syn_lstm_cluster_refuses(const syn_ctx *ctx, const syn_lstm_pass *p)
         cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess ||
         major < 9)
         return "the device has no clusters";
-    const cudaError_t error = H == 512
-                                  ? clusters_at_once(ctx, cluster_forward<512, 1>, wide::BLOCKS,
-                                                     forward_bytes<512, 1>(), &count)
-                                  : clusters_at_once(ctx, cluster_forward<256, 1>, narrow::BLOCKS,
-                                                     forward_bytes<256, 1>(), &count);
+    if (!syn_kernel_for_hopper((const void *)kernel)) return "this build is not for sm_90";
+    const cudaError_t error = syn_cluster_at_once(ctx, kernel, (unsigned)H / SYN_CLUSTER_UNITS,
+                                                  H == 512 ? bytes_512 : bytes_256, &count);
     if (error == cudaSuccess && count > 0) return NULL;
     (void)cudaGetLastError(); /* answered here */
     return "the device has no room for a cluster of that many blocks";
 }
 
+const char *syn_lstm_cluster_refuses(const syn_ctx *ctx, const syn_lstm_pass *p)
+{
+    return syn_cluster_refuses(ctx, p, cluster_forward<512, 1>, forward_bytes<512, 1>(),
+                               cluster_forward<256, 1>, forward_bytes<256, 1>());
+}
+
 syn_status syn_cluster_run(syn_ctx *ctx, const syn_lstm_pass *p, syn_lstm_layout layout,
-                           void (*const kernels[3])(syn_lstm_pass), const size_t bytes[3],
+                           const syn_cluster_kernel kernels[3], const size_t bytes[3],
                            const char *what)
 {
     const unsigned size = (unsigned)p->call[0].H / SYN_CLUSTER_UNITS;
@@ -258,7 +198,7 @@ syn_status syn_cluster_run(syn_ctx *ctx, const syn_lstm_pass *p, syn_lstm_layout
     for (;; i++) {
         int together = 0;
         clusters = (unsigned)(p->directions * syn_ceil_div(p->seq.batch, SYN_LSTM_LANES << i));
-        const cudaError_t error = clusters_at_once(ctx, kernels[i], size, bytes[i], &together);
+        const cudaError_t error = syn_cluster_at_once(ctx, kernels[i], size, bytes[i], &together);
         if (error != cudaSuccess) return syn_cuda_failed(error, "counting the LSTM's clusters");
         if (clusters <= (unsigned)together || i == 2) break;
     }
@@ -272,8 +212,8 @@ syn_status syn_cluster_run(syn_ctx *ctx, const syn_lstm_pass *p, syn_lstm_layout
 
 template <int H> static syn_status forward(syn_ctx *ctx, const syn_lstm_pass *p)
 {
-    void (*const kernels[3])(syn_lstm_pass) = {cluster_forward<H, 1>, cluster_forward<H, 2>,
-                                               cluster_forward<H, 4>};
+    const syn_cluster_kernel kernels[3] = {cluster_forward<H, 1>, cluster_forward<H, 2>,
+                                           cluster_forward<H, 4>};
     const size_t bytes[3] = {forward_bytes<H, 1>(), forward_bytes<H, 2>(), forward_bytes<H, 4>()};
     return syn_cluster_run(ctx, p, SYN_LSTM_CLUSTER_FORWARD, kernels, bytes,
                            "LSTM of a cluster, forward");

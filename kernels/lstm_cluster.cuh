@@ -1,25 +1,13 @@
-/* What the forward and the backward pass of the cluster variant share. A cluster of H / 32 blocks
- * holds R: block `rank` the 128 rows of units 32 rank .. 32 rank + 31, all four gates. It walks a
- * tile of up to 32 sequences, in sub-tiles of 8, each with its own two memory barriers. */
+/* What the kernels in clusters share: both passes of the cluster variant and the wide one's forward
+ * pass. A cluster of H / 32 blocks holds R: block `rank` the 128 rows of units 32 rank .. 32 rank +
+ * 31, all four gates. It walks a tile of sequences in sub-tiles (of 8; of 32 in the wide variant),
+ * each with its own two memory barriers. */
 #ifndef SYN_LSTM_CLUSTER_CUH
 #define SYN_LSTM_CLUSTER_CUH
 
 #include "kernels/lstm_cuda.cuh"
 
 enum { SYN_CLUSTER_THREADS = 256, SYN_CLUSTER_UNITS = 32, SYN_CLUSTER_TILES_MAX = 4 };
-
-/* Which part of the work the block has: every kernel of the variant opens with it. */
-typedef struct syn_cluster_share {
-    unsigned rank; /* of the block in its cluster */
-    int direction, b0;
-} syn_cluster_share;
-
-SYN_LSTM_INLINE syn_cluster_share syn_cluster_share_of(const syn_lstm_pass &p, int blocks,
-                                                       int sequences)
-{
-    const int cluster = blockIdx.x / blocks, tiles = gridDim.x / blocks / p.directions;
-    return {syn_cluster_rank(), cluster / tiles, cluster % tiles * sequences};
-}
 
 /* Makes barrier (2, tiles) ready for the first two phases' bytes; the caller synchronises the
  * cluster afterwards. */
@@ -38,15 +26,36 @@ SYN_LSTM_INLINE void syn_cluster_take(syn_mbarrier *barrier, int n, unsigned byt
 {
     syn_mbarrier_wait(barrier, (n >> 1) & 1);
     if (threadIdx.x == 0) syn_mbarrier_arrive_expect(barrier, bytes);
+    __syncwarp(); /* the matrix units ask for all lanes together */
+}
+
+/* The warp's four units of a lane's sequence, from one in each of the four lanes that share it. */
+SYN_LSTM_INLINE uint2 syn_cluster_gather_units(float h, int unit)
+{
+    const uint32_t mine = syn_to_bf16(h), other = __shfl_xor_sync(0xffffffffu, mine, 4);
+    const uint32_t pair = unit & 1 ? other | mine << 16 : mine | other << 16;
+    const uint32_t far = __shfl_xor_sync(0xffffffffu, pair, 8);
+    return unit & 2 ? make_uint2(far, pair) : make_uint2(pair, far);
 }
 
 /* ---- For launchers ---- */
+
+typedef void (*syn_cluster_kernel)(syn_lstm_pass);
+
+/* How many clusters of `size` blocks the device runs at once, after which they may be launched. */
+cudaError_t syn_cluster_at_once(const syn_ctx *ctx, syn_cluster_kernel kernel, unsigned size,
+                                size_t bytes, int *count);
+
+/* NULL, or why clusters cannot take the pass; by_512 and by_256: the smallest kernels. */
+const char *syn_cluster_refuses(const syn_ctx *ctx, const syn_lstm_pass *p,
+                                syn_cluster_kernel by_512, size_t bytes_512,
+                                syn_cluster_kernel by_256, size_t bytes_256);
 
 /* One pass, packed and launched. kernels[i] has 1 << i sub-tiles per cluster and takes bytes[i] of
  * shared memory; the fewest sub-tiles with which all clusters run at once are taken, or 4. `what`
  * names it in errors. */
 syn_status syn_cluster_run(syn_ctx *ctx, const syn_lstm_pass *p, syn_lstm_layout layout,
-                           void (*const kernels[3])(syn_lstm_pass), const size_t bytes[3],
+                           const syn_cluster_kernel kernels[3], const size_t bytes[3],
                            const char *what);
 
 #endif

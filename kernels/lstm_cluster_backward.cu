@@ -125,14 +125,6 @@ multiply_and_send(const uint32_t r[][2][4], const uint16_t *own, const syn_clust
     }
 }
 
-/* dh0 and dc0 of the lane's unit of sequence b; dh: what came from step 0. */
-static __device__ __forceinline__ void store_initial(const syn_lstm_call &a, int length, int64_t at,
-                                                     float dh, float dc)
-{
-    if (a.dh0) a.dh0[at] = length > 0 ? dh : a.dhT ? a.dhT[at] : 0;
-    if (a.dc0) a.dc0[at] = dc;
-}
-
 template <int H, int TILES>
 static __global__ void __launch_bounds__(THREADS, 1) cluster_backward(syn_lstm_pass p)
 {
@@ -141,14 +133,15 @@ static __global__ void __launch_bounds__(THREADS, 1) cluster_backward(syn_lstm_p
     uint16_t *const gradients = (uint16_t *)((char *)planes + at::GRADIENTS_AT);
     int2 *const place = (int2 *)((char *)planes + at::PLACES_AT);
     syn_mbarrier *const barrier = (syn_mbarrier *)((char *)planes + at::BARRIERS_AT);
-    const syn_cluster_share share = syn_cluster_share_of(p, at::BLOCKS, at::COUNT);
+    const unsigned rank = syn_cluster_rank();
+    const syn_lstm_share share = syn_lstm_share_of(p, at::BLOCKS, at::COUNT);
     const syn_lstm_call &a = p.call[share.direction];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    const int u = (int)share.rank * UNITS + lane, stride = syn_lstm_stride(p.seq, a.reverse);
+    const int u = (int)rank * UNITS + lane, stride = syn_lstm_stride(p.seq, a.reverse);
 
     uint32_t r[at::FRAGMENTS][2][4]; /* by block that the sums go to, half of its units, gate */
-    syn_lstm_load_fragments<at::FRAGMENTS>(p.fragments[share.direction], (int)share.rank, warp,
-                                           WARPS, lane, r);
+    syn_lstm_load_fragments<at::FRAGMENTS>(p.fragments[share.direction], (int)rank, warp, WARPS,
+                                           lane, r);
     const int steps = syn_lstm_places(p, a.reverse, share.b0, p.seq.batch, at::COUNT, place);
     syn_cluster_barriers(barrier, TILES, at::SENT_BYTES);
     syn_cluster_address peer[at::SENDS];
@@ -186,8 +179,7 @@ static __global__ void __launch_bounds__(THREADS, 1) cluster_backward(syn_lstm_p
         __syncthreads();
         if (i >= exchanges) continue;
 #pragma unroll
-        for (int t = 0; t < TILES; t++)
-            multiply_and_send<H, TILES>(r, own, peer, share.rank, lane, i, t);
+        for (int t = 0; t < TILES; t++) multiply_and_send<H, TILES>(r, own, peer, rank, lane, i, t);
     }
 #pragma unroll
     for (int t = 0; t < TILES; t++) {
@@ -198,7 +190,7 @@ static __global__ void __launch_bounds__(THREADS, 1) cluster_backward(syn_lstm_p
             syn_cluster_take(&barrier[(~steps & 1) * TILES + t], steps - 1, at::SENT_BYTES);
             dh = gather<at::BLOCKS>(planes + (~steps & 1) * at::PLANE, at::COUNT, n, lane);
         }
-        if (b < p.seq.batch) store_initial(a, place[n].y, b * H + u, dh, dc[t]);
+        if (b < p.seq.batch) syn_lstm_store_initial(a, place[n].y, b * H + u, dh, dc[t]);
     }
     syn_cluster_sync(); /* no block ends while peers may send to it */
 }
@@ -212,8 +204,8 @@ template <int H, int TILES> static constexpr size_t backward_bytes(void)
 
 template <int H> static syn_status backward(syn_ctx *ctx, const syn_lstm_pass *p)
 {
-    void (*const kernels[3])(syn_lstm_pass) = {cluster_backward<H, 1>, cluster_backward<H, 2>,
-                                               cluster_backward<H, 4>};
+    const syn_cluster_kernel kernels[3] = {cluster_backward<H, 1>, cluster_backward<H, 2>,
+                                           cluster_backward<H, 4>};
     const size_t bytes[3] = {backward_bytes<H, 1>(), backward_bytes<H, 2>(),
                              backward_bytes<H, 4>()};
     return syn_cluster_run(ctx, p, SYN_LSTM_CLUSTER_BACKWARD, kernels, bytes,

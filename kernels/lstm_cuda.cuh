@@ -2,8 +2,8 @@
  * and how matrix units take R and h. Included by kernels/lstm*.cu only.
  *
  * The whole-sequence products are made outside (kernels/lstm.cu): a forward recurrence finds
- * W x + b in v and leaves the activated gates there; a backward one finds the gates and leaves the
- * gradient of the pre-activations. */
+ * W x + b in v and, where they are kept, leaves the activated gates there; a backward one finds the
+ * gates and leaves the gradient of the pre-activations. */
 #ifndef SYN_LSTM_CUDA_CUH
 #define SYN_LSTM_CUDA_CUH
 
@@ -13,8 +13,8 @@
 
 enum { SYN_LSTM_GATES = 4, SYN_LSTM_LANES = 8 /* sequences of a tile of the matrix units */ };
 
-/* By value. call[].seq is the host's and not for kernels. Where nothing is kept (the block variant
- * alone), call[].c may be NULL. */
+/* By value. call[].seq is the host's and not for kernels. v always holds the pre-activations; where
+ * nothing is kept it is scratch, and call[].c is NULL. */
 typedef struct syn_lstm_pass {
     syn_seq seq;
     syn_lstm_call call[2];
@@ -22,6 +22,7 @@ typedef struct syn_lstm_pass {
     bool keep;                 /* forward: the gates and cells are written for the backward pass */
     const int32_t *live;       /* how many sequences there are, on the device; or NULL: seq.batch */
     const uint4 *fragments[2]; /* R as kernels/lstm_pack.cu lays it out, for those that ask */
+    unsigned char *exchange;   /* of the wide variant */
 } syn_lstm_pass;
 
 /* What each variant offers. refuses: NULL, or why it cannot take the pass. The others run the
@@ -35,6 +36,10 @@ SYN_LSTM_OFFER(step);
 SYN_LSTM_OFFER(block);
 SYN_LSTM_OFFER(cluster);
 SYN_LSTM_OFFER(grid);
+
+/* Its backward pass is that of the cluster variant. */
+const char *syn_lstm_wide_refuses(const syn_ctx *ctx, const syn_lstm_pass *p);
+syn_status syn_lstm_wide_forward(syn_ctx *ctx, const syn_lstm_pass *p);
 
 /* cuDNN takes the whole call, products and all: kernels/lstm_cudnn.cu. */
 const char *syn_lstm_cudnn_refuses(const syn_ctx *ctx, const syn_lstm_pass *p);
@@ -53,7 +58,8 @@ typedef enum syn_lstm_layout {
     SYN_LSTM_BLOCK_FORWARD,
     SYN_LSTM_BLOCK_BACKWARD,
     SYN_LSTM_CLUSTER_FORWARD,
-    SYN_LSTM_CLUSTER_BACKWARD
+    SYN_LSTM_CLUSTER_BACKWARD,
+    SYN_LSTM_WIDE_FORWARD
 } syn_lstm_layout;
 
 syn_status syn_lstm_pack(syn_ctx *ctx, syn_lstm_layout layout, syn_lstm_pass *p);
@@ -161,6 +167,77 @@ SYN_LSTM_INLINE float syn_lstm_gates_backward(float v[4], float dh, float dc, fl
     return dcell * f;
 }
 
+/* ---- What the kernels that keep R in registers have in common ---- */
+
+/* Which part of the work the block has, where `blocks` of them walk a tile of `sequences` together:
+ * every such kernel opens with it. */
+typedef struct syn_lstm_share {
+    int direction, b0;
+} syn_lstm_share;
+
+SYN_LSTM_INLINE syn_lstm_share syn_lstm_share_of(const syn_lstm_pass &p, int blocks, int sequences)
+{
+    const int tile = blockIdx.x / blocks, tiles = gridDim.x / blocks / p.directions;
+    return {tile / tiles, tile % tiles * sequences};
+}
+
+/* All of h0 as bf16 into the first plane of LAYOUT::COUNT sequences, where LAYOUT::element(n, u) is
+ * the place of unit u of sequence n. Sequences of length 0 are done, for the units of the block:
+ * UNITS from rank * UNITS on. */
+template <int H, int THREADS, int UNITS, typename LAYOUT>
+static __device__ __forceinline__ void syn_lstm_start(const syn_lstm_pass &p,
+                                                      const syn_lstm_call &a, int b0, int64_t batch,
+                                                      int rank, const int2 *place, uint16_t *h)
+{
+#pragma unroll 1 /* the registers are full of R */
+    for (int e = threadIdx.x; e < LAYOUT::COUNT * H; e += THREADS) {
+        const int n = e / H, u = e % H;
+        const int64_t b = b0 + n, at = b * H + u;
+        const bool is = b < batch, some = is && (place[n].y > 0);
+        const float h0 = is && a.h0 ? a.h0[at] : 0;
+        const bool zero = !some || syn_lstm_reset(p.seq, a.reverse, b, 0);
+        h[LAYOUT::element(n, u)] = syn_to_bf16(zero ? 0 : h0);
+        if (!is || some || u / UNITS != rank) continue;
+        if (a.hT) a.hT[at] = h0;
+        if (a.cT) a.cT[at] = a.c0 ? a.c0[at] : 0;
+    }
+}
+
+/* The cell that enters step 0. */
+SYN_LSTM_INLINE float syn_lstm_first_cell(const syn_lstm_pass &p, const syn_lstm_call &a, int b,
+                                          int2 place, int64_t at)
+{
+    const bool zero = place.y == 0 || !a.c0 || syn_lstm_reset(p.seq, a.reverse, b, 0);
+    return zero ? 0 : a.c0[at];
+}
+
+/* Writes what step s of sequence b makes of unit u. */
+template <int H>
+SYN_LSTM_INLINE void syn_lstm_store_step(const syn_lstm_pass &p, const syn_lstm_call &a, int b,
+                                         int2 place, int s, int u, const float z[4], float c,
+                                         float h)
+{
+    const int64_t row = place.x + s * syn_lstm_stride(p.seq, a.reverse);
+    a.h[row * a.ldh + u] = h;
+    if (p.keep) {
+        float *const v = a.v + row * (SYN_LSTM_GATES * H) + u;
+#pragma unroll
+        for (int g = 0; g < SYN_LSTM_GATES; g++) v[g * H] = z[g];
+        a.c[row * H + u] = c;
+    }
+    if (s + 1 < place.y) return;
+    if (a.hT) a.hT[(int64_t)b * H + u] = h;
+    if (a.cT) a.cT[(int64_t)b * H + u] = c;
+}
+
+/* dh0 and dc0 at `at`, of a sequence of this length; dh: what came from step 0. */
+SYN_LSTM_INLINE void syn_lstm_store_initial(const syn_lstm_call &a, int length, int64_t at,
+                                            float dh, float dc)
+{
+    if (a.dh0) a.dh0[at] = length > 0 ? dh : a.dhT ? a.dhT[at] : 0;
+    if (a.dc0) a.dc0[at] = dc;
+}
+
 /* ---- Matrix units ----
  *
  * A sum over k may be taken in any order, so k is dealt to the lanes such that what a lane needs of
@@ -242,6 +319,18 @@ SYN_LSTM_INLINE void syn_lstm_products(const uint32_t r[M * FRAGMENTS][2][4], co
 #pragma unroll
         for (int m = 0; m < M; m++) syn_mma_bf16(d[m], r[m * FRAGMENTS + f][1], second);
     }
+}
+
+/* d: rows i,f (low groups) or g,o (high groups) of two sequences; -> z: the four gates of the first
+ * of them in lanes of low groups, of the second in the others. */
+SYN_LSTM_INLINE void syn_lstm_gather_gates(const float d[4], bool high, float z[4])
+{
+    const float first = __shfl_xor_sync(0xffffffffu, high ? d[0] : d[1], 16);
+    const float second = __shfl_xor_sync(0xffffffffu, high ? d[2] : d[3], 16);
+    z[0] = high ? first : d[0];
+    z[1] = high ? second : d[2];
+    z[2] = high ? d[1] : first;
+    z[3] = high ? d[3] : second;
 }
 
 #endif

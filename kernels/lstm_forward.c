@@ -146,8 +146,8 @@ static syn_status forward_in_scratch(syn_ctx *ctx, syn_lstm_call *a)
 {
     const int64_t rows = a->seq->rows, D = a->D, H = a->H, width = SYN_LSTM_GATES * H;
     syn_lstm_plan p;
-    if (!a->v) a->v = SYN_SCRATCH(ctx, real, rows * width);
-    if (!a->v) return SYN_ERR_MEMORY;
+    if (!a->v) SYN_TAKE(ctx, a->v, real, rows * width);
+    if (!a->c) SYN_TAKE(ctx, a->c, real, rows * H);
     SYN_RETURN_IF(syn_lstm_plan_init(ctx, a, &p));
     SYN_RETURN_IF(syn_gemm(ctx, false, true, rows, width, D, 1, a->x, D, a->W, D, 0, a->v, width));
     p.blocks = (H + SYN_LANES - 1) / SYN_LANES;

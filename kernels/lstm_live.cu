@@ -6,11 +6,13 @@
 
 enum { THREADS = 512, COUNT = SYN_LSTM_LANES, WIDTH_MAX = 1024 };
 
-/* turned (H,4H) = R (4H,H) transposed, so that neighbouring threads read neighbouring floats. */
-static __global__ void turn_kernel(int H, const float *R, float *turned)
+/* turned (2,H,4H) = R (4H,H) of each direction transposed, so that neighbouring threads read
+ * neighbouring floats. */
+static __global__ void turn_kernel(int H, const float *forward, const float *reverse, float *turned)
 {
     const int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x, width = SYN_LSTM_GATES * H;
-    if (at < H * width) turned[at] = R[at % width * H + at / width];
+    const float *const R = blockIdx.y == 1 ? reverse : forward;
+    if (at < H * width) turned[blockIdx.y * H * width + at] = R[at % width * H + at / width];
 }
 
 /* Shared memory: h (H, COUNT), cells (COUNT, H), pre-activations (COUNT, 4H), places. */
@@ -39,14 +41,13 @@ static __device__ void multiply_row(const syn_lstm_call &a, const float *turned,
 static __global__ void __launch_bounds__(THREADS) live_forward(syn_lstm_pass p, const float *both)
 {
     SYN_DYNAMIC_SHARED(float, h);
-    const unsigned blocks = gridDim.x / 2;
-    const int direction = blockIdx.x / blocks;
-    const syn_lstm_call &a = p.call[direction];
+    const syn_lstm_share share = syn_lstm_share_of(p, 1, COUNT);
+    const syn_lstm_call &a = p.call[share.direction];
     const int H = (int)a.H, width = SYN_LSTM_GATES * H, stride = syn_lstm_stride(p.seq, a.reverse);
-    const float *const turned = both + (int64_t)direction * H * width;
+    const float *const turned = both + (int64_t)share.direction * H * width;
     float *const cells = h + COUNT * H, *const z = cells + COUNT * H;
     int2 *const place = (int2 *)(z + COUNT * width);
-    const int64_t b0 = (int64_t)(blockIdx.x % blocks) * COUNT, batch = *p.live;
+    const int64_t b0 = share.b0, batch = *p.live;
     if (b0 >= batch) return;
     for (int e = threadIdx.x; e < 2 * COUNT * H; e += THREADS) h[e] = 0;
     const int steps = syn_lstm_places(p, a.reverse, b0, batch, COUNT, place);
@@ -72,11 +73,9 @@ static syn_status forward_in_float(syn_ctx *ctx, const syn_lstm_pass *p)
     const int64_t H = p->call[0].H, weights = SYN_LSTM_GATES * H * H;
     float *turned;
     SYN_TAKE(ctx, turned, float, 2 * weights);
-    for (int d = 0; d < 2; d++) {
-        SYN_LAUNCH(ctx, turn_kernel, (unsigned)syn_ceil_div(weights, THREADS), THREADS, 0, (int)H,
-                   p->call[d].R, turned + d * weights);
-        SYN_LAUNCH_CHECK(ctx, "weights of the live LSTM");
-    }
+    SYN_LAUNCH(ctx, turn_kernel, dim3((unsigned)syn_ceil_div(weights, THREADS), 2), THREADS, 0,
+               (int)H, p->call[0].R, p->call[1].R, turned);
+    SYN_LAUNCH_CHECK(ctx, "weights of the live LSTM");
     const size_t bytes = shared_bytes(H);
     if (cudaFuncSetAttribute((const void *)live_forward,
                              cudaFuncAttributeMaxDynamicSharedMemorySize,

@@ -11,6 +11,7 @@ enum { THREADS = 256 };
 /* Both directions' scratch, one after the other. */
 typedef struct step_scratch {
     float *state; /* (directions,B,H): forward, the h that enters the next step; backward, dc */
+    float *cell;  /* (directions,B,H) forward: likewise c */
     float *z;     /* (directions,B,4H) forward, (directions,B,H) backward: the step's product */
     float *dv;    /* (directions,B,4H) backward: the gate gradients of the following step */
 } step_scratch;
@@ -34,6 +35,7 @@ static __global__ void start_forward(syn_lstm_pass p, step_scratch k)
     (void)u;
     const bool zero = p.seq.steps > 0 && syn_lstm_reset(p.seq, a.reverse, b, 0);
     k.state[of] = a.h0 && !zero ? a.h0[at] : 0;
+    k.cell[of] = a.c0 && !zero ? a.c0[at] : 0;
 }
 
 static __global__ void step_forward(syn_lstm_pass p, step_scratch k, int64_t s)
@@ -44,28 +46,25 @@ static __global__ void step_forward(syn_lstm_pass p, step_scratch k, int64_t s)
     const int64_t row = syn_lstm_row(p.seq, a.reverse, b, length, s);
     float *v = a.v + row * SYN_LSTM_GATES * H + u, *product = gate_row(k.z, p, b, H) + u, z[4];
     for (int g = 0; g < SYN_LSTM_GATES; g++) z[g] = v[g * H] + product[g * H];
-    float cell = syn_lstm_cell_before(p.seq, a, b, u, length, s);
+    float cell = k.cell[of];
     const float h = syn_lstm_gates<false>(z, &cell);
-    for (int g = 0; g < SYN_LSTM_GATES; g++) v[g * H] = z[g];
-    a.c[row * H + u] = cell;
     a.h[row * a.ldh + u] = h;
+    if (p.keep) {
+        for (int g = 0; g < SYN_LSTM_GATES; g++) v[g * H] = z[g];
+        a.c[row * H + u] = cell;
+    }
     const bool zero = s + 1 < p.seq.steps && syn_lstm_reset(p.seq, a.reverse, b, s + 1);
     k.state[of] = zero ? 0 : h;
+    k.cell[of] = zero ? 0 : cell;
 }
 
-static __global__ void finish_forward(syn_lstm_pass p)
+static __global__ void finish_forward(syn_lstm_pass p, step_scratch k)
 {
     STEP_ELEMENT(p, b, u);
-    (void)of;
-    const int64_t length = syn_lstm_length(p.seq, b);
-    float h = a.h0 ? a.h0[at] : 0, c = a.c0 ? a.c0[at] : 0;
-    if (length > 0) {
-        const int64_t row = syn_lstm_row(p.seq, a.reverse, b, length, length - 1);
-        h = a.h[row * a.ldh + u];
-        c = a.c[row * H + u];
-    }
-    if (a.hT) a.hT[at] = h;
-    if (a.cT) a.cT[at] = c;
+    (void)b;
+    (void)u;
+    if (a.hT) a.hT[at] = k.state[of];
+    if (a.cT) a.cT[at] = k.cell[of];
 }
 
 static __global__ void start_backward(syn_lstm_pass p, step_scratch k)
@@ -139,6 +138,7 @@ syn_status syn_lstm_step_forward(syn_ctx *ctx, const syn_lstm_pass *p)
     step_scratch k = {};
     if (cells == 0) return SYN_OK;
     SYN_TAKE(ctx, k.state, float, cells);
+    SYN_TAKE(ctx, k.cell, float, cells);
     SYN_TAKE(ctx, k.z, float, SYN_LSTM_GATES *cells);
     SYN_LAUNCH(ctx, start_forward, step_grid(p), THREADS, 0, *p, k);
     SYN_LAUNCH_CHECK(ctx, "LSTM by steps, start");
@@ -148,7 +148,7 @@ syn_status syn_lstm_step_forward(syn_ctx *ctx, const syn_lstm_pass *p)
         SYN_LAUNCH_CHECK(ctx, "LSTM by steps, forward");
     }
     if (!p->call[0].hT && !p->call[0].cT) return SYN_OK;
-    SYN_LAUNCH(ctx, finish_forward, step_grid(p), THREADS, 0, *p);
+    SYN_LAUNCH(ctx, finish_forward, step_grid(p), THREADS, 0, *p, k);
     SYN_LAUNCH_CHECK(ctx, "LSTM by steps, final state");
     return SYN_OK;
 }

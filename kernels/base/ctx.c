@@ -15,7 +15,11 @@
 #    include "kernels/base/cuda.h"
 #endif
 
-enum { SCRATCH_BLOCK_BYTES_MIN = 1 << 20, ALIGN = 64 };
+enum {
+    SCRATCH_BLOCK_BYTES_MIN = 1 << 20,
+    ALIGN = 64,
+    PRODUCT_ALIGN = 256 /* of what products work in: as the runtime aligns what it gives */
+};
 
 void syn_flush_denormals(void)
 {
@@ -130,16 +134,18 @@ syn_status syn_ctx_reserve(syn_ctx *ctx, size_t bytes, size_t scratch)
     if (ctx->device == SYN_DEVICE_CPU || ctx->arena.data) return SYN_OK;
     bytes = padded_to(bytes);
     scratch = padded_to(scratch);
+    scratch += (PRODUCT_ALIGN - (bytes + scratch) % PRODUCT_ALIGN) % PRODUCT_ALIGN;
     syn_scratch_block *b = calloc(1, sizeof *b);
-    unsigned char *data = b ? raw_alloc(ctx, bytes + scratch) : NULL;
+    const size_t all = bytes + scratch + (ctx->blas ? 0 : SYN_PRODUCT_WORKSPACE_BYTES);
+    unsigned char *data = b ? raw_alloc(ctx, all) : NULL;
     if (!data) {
         free(b);
         return syn_fail(SYN_ERR_MEMORY,
                         "out of memory: %.1f MiB of the device were asked for, %.1f MiB are free",
-                        (double)(bytes + scratch) / (1 << 20),
-                        (double)syn_device_room(ctx) / (1 << 20));
+                        (double)all / (1 << 20), (double)syn_device_room(ctx) / (1 << 20));
     }
     ctx->arena = (syn_device_arena){.data = data, .bytes_max = bytes};
+    if (!ctx->blas) ctx->workspace = data + bytes + scratch;
     *b = (syn_scratch_block){
         .next = ctx->scratch.first, .bytes_max = scratch, .data = data + bytes, .reserved = true};
     if (!ctx->scratch.top) ctx->scratch.top = b;
@@ -212,8 +218,8 @@ void syn_ctx_free(syn_ctx *ctx)
     stack_free(ctx, &ctx->host_scratch, true);
 #ifdef SYN_HAVE_CUDA
     if (ctx->device == SYN_DEVICE_CUDA) {
-        if (ctx->arena.data) syn_cuda_free(ctx, ctx->arena.data);
         syn_cuda_ctx_free(ctx);
+        if (ctx->arena.data) syn_cuda_free(ctx, ctx->arena.data);
     }
 #endif
     memset(ctx, 0, sizeof *ctx);
@@ -221,31 +227,37 @@ void syn_ctx_free(syn_ctx *ctx)
 
 /* ---- Copies ---- */
 
-static syn_status copy(syn_ctx *ctx, void *to, const void *from, size_t bytes, bool wait)
+static syn_status copy_host(void *to, const void *from, size_t bytes)
 {
-    if (bytes == 0) return SYN_OK;
-#ifdef SYN_HAVE_CUDA
-    if (ctx->device == SYN_DEVICE_CUDA) return syn_cuda_copy(ctx, to, from, bytes, wait);
-#endif
-    (void)ctx;
-    (void)wait;
-    memcpy(to, from, bytes);
+    if (bytes) memcpy(to, from, bytes);
     return SYN_OK;
 }
 
 syn_status syn_copy_in(syn_ctx *ctx, void *device, const void *host, size_t bytes)
 {
-    return copy(ctx, device, host, bytes, true);
+#ifdef SYN_HAVE_CUDA
+    if (ctx->device == SYN_DEVICE_CUDA) return syn_cuda_copy_in(ctx, device, host, bytes);
+#endif
+    (void)ctx;
+    return copy_host(device, host, bytes);
 }
 
 syn_status syn_copy_out(syn_ctx *ctx, void *host, const void *device, size_t bytes)
 {
-    return copy(ctx, host, device, bytes, true);
+#ifdef SYN_HAVE_CUDA
+    if (ctx->device == SYN_DEVICE_CUDA) return syn_cuda_copy_out(ctx, host, device, bytes);
+#endif
+    (void)ctx;
+    return copy_host(host, device, bytes);
 }
 
 syn_status syn_copy(syn_ctx *ctx, void *to, const void *from, size_t bytes)
 {
-    return copy(ctx, to, from, bytes, false);
+#ifdef SYN_HAVE_CUDA
+    if (ctx->device == SYN_DEVICE_CUDA) return syn_cuda_copy(ctx, to, from, bytes, false);
+#endif
+    (void)ctx;
+    return copy_host(to, from, bytes);
 }
 
 syn_status syn_zero(syn_ctx *ctx, void *p, size_t bytes)

@@ -52,9 +52,15 @@ typedef struct syn_ctx {
     void *stream;           /* cudaStream_t on CUDA, NULL on the CPU */
     void *blas;             /* the library handle of matrix products on CUDA; owned */
     void *dnn;              /* cuDNN's handle on CUDA, where it is asked for; owned */
+    void *bounce;           /* page-locked memory for copies on CUDA; owned */
     bool sync_every_launch; /* SYNCOG_CUDA_SYNC=1 */
     syn_scratch_stack scratch, host_scratch;
     syn_device_arena arena; /* empty until syn_ctx_reserve */
+    void *workspace;        /* of matrix products on CUDA, a part of the same; NULL: none */
+    int64_t allocations;    /* that the device's runtime was asked for; CUDA */
+    /* (1), on the device, borrowed, or NULL: dropout adds it to its counter, so that work that is
+     * recorded once draws another mask each time. */
+    const uint64_t *draws;
 } syn_ctx;
 
 /* threads 0: one per available core. SYN_ERR_UNSUPPORTED for CUDA where the build or the machine
@@ -70,9 +76,11 @@ int syn_device_count(void);
 void syn_device_select(int index);
 
 /* Takes device memory for all that follows in one piece: `bytes` for syn_device_alloc, each
- * allocation rounded up to 64 bytes and freed when all are, and `scratch` for scratch. What goes
- * beyond that is taken by itself. Only a context's first call counts; on the CPU none does.
+ * allocation rounded up to 64 bytes and freed when all are, `scratch` for scratch, and what matrix
+ * products work in (SYN_PRODUCT_WORKSPACE_BYTES). What goes beyond that is taken by itself, and
+ * counted in ctx->allocations. Only a context's first call counts; on the CPU none does.
  * SYN_ERR_MEMORY where there is not as much. */
+enum { SYN_PRODUCT_WORKSPACE_BYTES = 32 << 20 };
 SYN_WARN_UNUSED syn_status syn_ctx_reserve(syn_ctx *ctx, size_t bytes, size_t scratch);
 /* Bytes of device memory that are free; 0 on the CPU, where nobody counts. */
 size_t syn_device_room(syn_ctx *ctx);
@@ -85,7 +93,8 @@ void syn_flush_denormals(void);
 void *syn_device_alloc(syn_ctx *ctx, size_t bytes);
 void syn_device_free(syn_ctx *ctx, void *p);
 
-/* Between host and device memory, in either direction; these wait for the context's stream. */
+/* Between host and device memory, in stream order. In: `host` is free to be written again when the
+ * call returns, whether or not the copy has been made. Out: waits until it is there. */
 SYN_WARN_UNUSED syn_status syn_copy_in(syn_ctx *ctx, void *device, const void *host, size_t bytes);
 SYN_WARN_UNUSED syn_status syn_copy_out(syn_ctx *ctx, void *host, const void *device, size_t bytes);
 /* Within device memory, in stream order; to and from do not overlap. */

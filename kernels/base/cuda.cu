@@ -35,6 +35,7 @@ syn_status syn_cuda_ctx_init(syn_ctx *ctx)
 
 void syn_cuda_ctx_free(syn_ctx *ctx)
 {
+    syn_cuda_bounce_free(ctx);
     syn_cuda_blas_free(ctx);
     syn_cuda_dnn_free(ctx);
     if (ctx->stream) (void)cudaStreamDestroy(stream_of(ctx));
@@ -65,8 +66,8 @@ size_t syn_cuda_room(void)
 
 void *syn_cuda_alloc(syn_ctx *ctx, size_t bytes)
 {
-    (void)ctx;
     void *p = NULL;
+    ctx->allocations++;
     if (cudaMalloc(&p, bytes) == cudaSuccess) return p;
     (void)cudaGetLastError();
     return NULL;

@@ -36,6 +36,13 @@ SYN_WARN_UNUSED syn_status syn_cuda_zero(syn_ctx *ctx, void *p, size_t bytes);
 /* Between any two of host and device memory, in stream order; with `wait`, until it is done. */
 SYN_WARN_UNUSED syn_status syn_cuda_copy(syn_ctx *ctx, void *to, const void *from, size_t bytes,
                                          bool wait);
+/* What syn_copy_in and syn_copy_out do: kernels/base/bounce.cu. */
+SYN_WARN_UNUSED syn_status syn_cuda_copy_in(syn_ctx *ctx, void *device, const void *host,
+                                            size_t bytes);
+SYN_WARN_UNUSED syn_status syn_cuda_copy_out(syn_ctx *ctx, void *host, const void *device,
+                                             size_t bytes);
+/* Frees ctx->bounce, which may be NULL. */
+void syn_cuda_bounce_free(syn_ctx *ctx);
 /* Waits for the stream. */
 SYN_WARN_UNUSED syn_status syn_cuda_wait(syn_ctx *ctx);
 

@@ -14,6 +14,7 @@ extern "C" syn_status syn_graph_end_cuda(syn_ctx *ctx, syn_graph *g)
 {
     cudaGraph_t graph = NULL;
     cudaGraphExec_t exec = NULL;
+    size_t nodes = 0;
     cudaError_t error = cudaStreamEndCapture((cudaStream_t)ctx->stream, &graph);
     if (!g) {
         if (graph) (void)cudaGraphDestroy(graph);
@@ -21,10 +22,12 @@ extern "C" syn_status syn_graph_end_cuda(syn_ctx *ctx, syn_graph *g)
         return SYN_OK;
     }
     if (error != cudaSuccess) return syn_cuda_failed(error, "recording a graph");
-    error = cudaGraphInstantiate(&exec, graph, 0);
+    error = cudaGraphGetNodes(graph, NULL, &nodes);
+    if (error == cudaSuccess) error = cudaGraphInstantiate(&exec, graph, 0);
     (void)cudaGraphDestroy(graph);
     if (error != cudaSuccess) return syn_cuda_failed(error, "making a graph that can be launched");
     g->exec = exec;
+    g->nodes = (int64_t)nodes;
     return SYN_OK;
 }
 

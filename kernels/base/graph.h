@@ -16,8 +16,9 @@ extern "C" {
 
 /* All zero: nothing recorded. */
 typedef struct syn_graph {
-    void *exec; /* cudaGraphExec_t, owned */
-    bool warm;  /* the work has been done once, so that all it takes is there */
+    void *exec;    /* cudaGraphExec_t, owned */
+    int64_t nodes; /* kernels, copies and the like that were recorded */
+    bool warm;     /* the work has been done once, so that all it takes is there */
 } syn_graph;
 
 /* True where work is recorded at all. */

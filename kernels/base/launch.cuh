@@ -74,7 +74,57 @@ static inline cudaError_t syn_launch_together(const syn_ctx *ctx, void (*kernel)
     return cudaLaunchKernelEx(&config, kernel, (P)arguments...);
 }
 
+/* Whether what the device runs of a kernel has been compiled for sm_90 or later: a build for older
+ * ones alone runs on later ones too, without what those can do. */
+static inline bool syn_kernel_for_hopper(const void *kernel)
+{
+    cudaFuncAttributes attributes;
+    if (cudaFuncGetAttributes(&attributes, kernel) == cudaSuccess)
+        return attributes.ptxVersion >= 90;
+    (void)cudaGetLastError(); /* its launch says what is wrong */
+    return false;
+}
+
+/* A launch whose blocks may begin while the kernel before it in the stream still runs, or has ended
+ * without what it wrote being seen. Until a thread has called syn_early_wait, as every one does, it
+ * reads nothing that this kernel writes, and writes nothing that anybody reads. */
+template <typename... P, typename... A>
+static inline cudaError_t syn_launch_early(const syn_ctx *ctx, void (*kernel)(P...), dim3 grid,
+                                           dim3 block, A... arguments)
+{
+    cudaLaunchConfig_t config = {};
+    cudaLaunchAttribute attribute[1] = {};
+    config.gridDim = grid;
+    config.blockDim = block;
+    config.stream = (cudaStream_t)ctx->stream;
+    attribute[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute[0].val.programmaticStreamSerializationAllowed = 1;
+    config.attrs = attribute;
+    config.numAttrs = syn_kernel_for_hopper((const void *)kernel) ? 1 : 0;
+    return cudaLaunchKernelEx(&config, kernel, (P)arguments...);
+}
+
+/* Until the kernel before it is done and what it wrote is to be seen. */
+static __device__ __forceinline__ void syn_early_wait(void)
+{
 #ifdef SYN_CUDA_EMULATED
+    emu_early_wait();
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    cudaGridDependencySynchronize();
+#endif
+}
+
+/* The next kernel of the stream may begin, if it is launched early. */
+static __device__ __forceinline__ void syn_early_next(void)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    cudaTriggerProgrammaticLaunchCompletion();
+#endif
+}
+
+#ifdef SYN_CUDA_EMULATED
+#    define syn_launch_early(ctx, kernel, ...)                                                     \
+        (emu_name(#kernel), syn_launch_early(ctx, kernel, __VA_ARGS__))
 #    define syn_launch_together(ctx, kernel, ...)                                                  \
         (emu_name(#kernel), syn_launch_together(ctx, kernel, __VA_ARGS__))
 #endif

@@ -8,6 +8,10 @@
 
 #include "kernels/base/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct syn_progress {
     const char *label; /* "train" */
     const char *unit;  /* "env-steps" */
@@ -25,4 +29,7 @@ void syn_progress_end(syn_progress *p);
 /* Monotonic seconds. */
 double syn_clock_s(void);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

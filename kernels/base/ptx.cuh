@@ -55,6 +55,25 @@ SYN_PTX void syn_ldmatrix_x2(uint32_t d[2], const void *shared_row);
 SYN_PTX void syn_ldmatrix_x4_trans(uint32_t d[4], const void *shared_row);
 SYN_PTX void syn_ldmatrix_x2_trans(uint32_t d[2], const void *shared_row);
 
+/* ---- Matrix units of a warpgroup (sm_90a builds alone): four warps, the first a multiple of four
+ * in its block, call these together ---- */
+
+/* A right operand (k, columns) in shared memory: cores of 8 columns x 8 k, in each the 8 k of a
+ * column as 16 bytes and the columns behind each other, 128 bytes. From one core to that of the
+ * next 8 k there are k_bytes, to that of the next 8 columns column_bytes; all multiples of 16. */
+SYN_PTX uint64_t syn_wgmma_right(const void *shared, unsigned k_bytes, unsigned column_bytes);
+/* Before the first product that reads d or a as other instructions have left them. */
+SYN_PTX void syn_wgmma_begin(void);
+/* d (64x32, float) = a (64x16, bf16) right (16x32, bf16), added to d where ACCUMULATE. Warp w of
+ * the four has rows 16w .. 16w + 15; a and d[4i .. 4i + 3], of columns 8i .. 8i + 7, as in
+ * syn_mma_bf16. Asynchronous: until syn_wgmma_end() has returned, nothing else touches d, a or the
+ * operand. */
+template <bool ACCUMULATE>
+SYN_PTX void syn_wgmma_bf16_n32(float d[16], const uint32_t a[4], uint64_t right);
+/* Until all products of the warpgroup are done. d: of the last of them; other instructions that
+ * read it come behind. */
+SYN_PTX void syn_wgmma_end(float d[16]);
+
 /* ---- Asynchronous copies of a thread ---- */
 
 /* 16 bytes from global to shared memory, both 16-byte aligned, past L1. */
@@ -123,6 +142,13 @@ SYN_PTX void syn_st_async4(syn_cluster_address to, uint32_t value, syn_cluster_a
 SYN_PTX void syn_st_async8(syn_cluster_address to, uint2 value, syn_cluster_address barrier);
 SYN_PTX void syn_st_async16(syn_cluster_address to, uint4 value, syn_cluster_address barrier);
 
+/* sm_90a builds alone. Copies `bytes` (a multiple of 16, as are both addresses) from global memory
+ * to the place of `shared` in each block of the cluster whose bit is set, by one read, and counts
+ * them there as come at the place of `barrier`. What ordinary stores wrote into global needs
+ * syn_fence_proxy_async() by each writer and a barrier before. */
+SYN_PTX void syn_bulk_multicast(void *shared, const void *global, unsigned bytes,
+                                syn_mbarrier *barrier, unsigned blocks);
+
 /* ---- Order ---- */
 
 /* Global memory, scope of the device. Loops that wait for another block's store load with these. */
@@ -135,7 +161,8 @@ SYN_PTX uint32_t syn_atomic_add(uint32_t *p, uint32_t value);
 /* Until *p is no longer `old`; until *p - value, as a signed number, is >= 0. Acquire. */
 SYN_PTX void syn_wait_changed(const uint32_t *p, uint32_t old);
 SYN_PTX void syn_wait_reached(const uint32_t *p, uint32_t value);
-/* Makes ordinary accesses to shared memory seen by asynchronous ones that follow (Hopper). */
+/* Orders the thread's ordinary accesses to shared and global memory before asynchronous ones
+ * (syn_wgmma_*, syn_bulk_*) that follow, its own and, behind a barrier, others' (Hopper). */
 SYN_PTX void syn_fence_proxy_async(void);
 
 /* ---- The grid of a cooperative launch ---- */
@@ -162,6 +189,13 @@ SYN_PTX uint32_t syn_shared_address(const void *shared)
 #        define SYN_HOPPER(...) asm volatile(__VA_ARGS__)
 #    else
 #        define SYN_HOPPER(...) __trap()
+#    endif
+
+/* What plain sm_90 does not have either. */
+#    if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#        define SYN_HOPPER_ALONE(...) asm volatile(__VA_ARGS__)
+#    else
+#        define SYN_HOPPER_ALONE(...) __trap()
 #    endif
 
 SYN_PTX uint32_t syn_pack_bf16(float low, float high)
@@ -253,6 +287,41 @@ SYN_PTX void syn_ldmatrix_x2_trans(uint32_t d[2], const void *shared_row)
                  : "=r"(d[0]), "=r"(d[1])
                  : "r"(syn_shared_address(shared_row))
                  : "memory");
+}
+
+SYN_PTX uint64_t syn_wgmma_right(const void *shared, unsigned k_bytes, unsigned column_bytes)
+{
+    return (uint64_t)(syn_shared_address(shared) >> 4 & 0x3fff) | (uint64_t)(k_bytes >> 4) << 16 |
+           (uint64_t)(column_bytes >> 4) << 32;
+}
+
+SYN_PTX void syn_wgmma_begin(void)
+{
+    SYN_HOPPER_ALONE("wgmma.fence.sync.aligned;" ::: "memory");
+}
+
+template <bool ACCUMULATE>
+SYN_PTX void syn_wgmma_bf16_n32(float d[16], const uint32_t a[4], uint64_t right)
+{
+    SYN_HOPPER_ALONE("{\n\t.reg .pred p;\n\tsetp.ne.b32 p, %21, 0;\n\t"
+                     "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 "
+                     "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15}, "
+                     "{%16,%17,%18,%19}, %20, p, 1, 1, 0;\n\t}"
+                     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]),
+                       "+f"(d[6]), "+f"(d[7]), "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]),
+                       "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15])
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(right),
+                       "n"(ACCUMULATE ? 1 : 0));
+}
+
+SYN_PTX void syn_wgmma_end(float d[16])
+{
+    SYN_HOPPER_ALONE("wgmma.commit_group.sync.aligned;\n\twgmma.wait_group.sync.aligned 0;"
+                     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]),
+                       "+f"(d[6]), "+f"(d[7]), "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]),
+                       "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15])
+                     :
+                     : "memory");
 }
 
 SYN_PTX void syn_cp_async16(void *shared, const void *global)
@@ -413,6 +482,17 @@ SYN_PTX void syn_st_async16(syn_cluster_address to, uint4 value, syn_cluster_add
                "{%1,%2,%3,%4}, [%5];" ::"r"(to),
                "r"(value.x), "r"(value.y), "r"(value.z), "r"(value.w), "r"(barrier)
                : "memory");
+}
+
+SYN_PTX void syn_bulk_multicast(void *shared, const void *global, unsigned bytes,
+                                syn_mbarrier *barrier, unsigned blocks)
+{
+    SYN_HOPPER_ALONE(
+        "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
+        ".multicast::cluster [%0], [%1], %2, [%3], %4;" ::"r"(syn_shared_address(shared)),
+        "l"(__cvta_generic_to_global(global)), "r"(bytes), "r"(syn_shared_address(barrier)),
+        "h"((uint16_t)blocks)
+        : "memory");
 }
 
 SYN_PTX uint32_t syn_ld_acquire(const uint32_t *p)

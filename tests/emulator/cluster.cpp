@@ -9,7 +9,7 @@
 
 void emu_need_hopper(const char *what)
 {
-    if (emu_device_now().major < 9) emu_fail("%s needs sm_90", what);
+    if (emu_device_now().built < 90) emu_fail("%s needs sm_90", what);
 }
 
 static bool in_shared(const emu_block *b, const void *p, size_t bytes)
@@ -116,6 +116,7 @@ struct store {
     uintptr_t to, barrier;
     unsigned count;
     unsigned char bytes[16];
+    const void *from; /* of a multicast, which reads when it comes; else NULL */
 };
 
 static std::vector<store> stores;
@@ -124,21 +125,44 @@ static void land(const store &s)
 {
     if (s.holder->ended == s.holder->threads)
         emu_fail("an asynchronous store comes to a block that has ended");
-    memcpy((void *)s.to, s.bytes, s.count);
+    memcpy((void *)s.to, s.from ? s.from : s.bytes, s.count);
     emu_mbarrier_update((uint64_t *)s.barrier, 0, -(int64_t)s.count);
 }
 
-void emu_store_async(uintptr_t to, const void *bytes, unsigned count, uintptr_t barrier)
+static void send(const store &s)
 {
-    store s = {emu_self, holder(to, count, "an asynchronous store"), to, barrier, count, {0}};
-    if (to % count) emu_fail("an asynchronous store of %u bytes to %p", count, (void *)to);
-    if (holder(barrier, 8, "the barrier of an asynchronous store") != s.holder)
-        emu_fail("an asynchronous store and its barrier are in different blocks");
-    memcpy(s.bytes, bytes, count);
     if (emu_haste)
         land(s);
     else
         stores.push_back(s);
+}
+
+void emu_store_async(uintptr_t to, const void *bytes, unsigned count, uintptr_t barrier)
+{
+    store s = {emu_self, holder(to, count, "an asynchronous store"), to, barrier, count, {0},
+               nullptr};
+    if (to % count) emu_fail("an asynchronous store of %u bytes to %p", count, (void *)to);
+    if (holder(barrier, 8, "the barrier of an asynchronous store") != s.holder)
+        emu_fail("an asynchronous store and its barrier are in different blocks");
+    memcpy(s.bytes, bytes, count);
+    send(s);
+}
+
+void emu_multicast(void *shared, const void *global, unsigned bytes, uint64_t *barrier,
+                   unsigned blocks)
+{
+    emu_need_hopper("a multicast");
+    if (bytes % 16 || (uintptr_t)shared % 16 || (uintptr_t)global % 16)
+        emu_fail("a multicast of %u bytes from %p to %p: not all multiples of 16", bytes, global,
+                 shared);
+    if (!blocks || blocks >> emu_now->cluster)
+        emu_fail("a multicast to blocks %#x of a cluster of %u", blocks, emu_now->cluster);
+    for (unsigned rank = 0; rank < emu_now->cluster; rank++) {
+        if (!(blocks >> rank & 1)) continue;
+        const uintptr_t to = (uintptr_t)emu_cluster_peer(shared, rank);
+        const uintptr_t end = (uintptr_t)emu_cluster_peer(barrier, rank);
+        send(store{emu_self, holder(to, bytes, "a multicast"), to, end, bytes, {0}, global});
+    }
 }
 
 /* The latest first: nothing may depend on their order. */

@@ -11,14 +11,24 @@
 /* Read from the environment at every call: see README. */
 struct emu_device {
     int major, minor, sms;
+    int built;         /* what kernels have been compiled for: 10 major + minor */
     size_t shared_max; /* of a block, opted in */
     size_t memory;
 };
 emu_device emu_device_now();
 
 /* Held by every call of the runtime. */
-typedef std::lock_guard<std::recursive_mutex> emu_guard;
 extern std::recursive_mutex emu_mutex;
+class emu_guard
+{
+  public:
+    explicit emu_guard(std::recursive_mutex &mutex);
+    ~emu_guard();
+    emu_guard(const emu_guard &) = delete;
+    emu_guard &operator=(const emu_guard &) = delete;
+};
+/* Lets other threads in for a moment, however often this one holds the mutex. */
+void emu_yield();
 
 /* Remembers an error as the calling thread's last. */
 cudaError_t emu_error(cudaError_t error);
@@ -40,6 +50,10 @@ void emu_memory_close();
 
 /* Puts work on a stream: into the graph that it captures, or into the queue. */
 cudaError_t emu_submit(cudaStream_t stream, std::function<void()> work);
+/* Work that has to wait for other processes: it is asked again and again whether it is ready, once
+ * all before it is done, and then done. */
+cudaError_t emu_submit_when(cudaStream_t stream, std::function<bool()> ready,
+                            std::function<void()> work);
 /* Does all that is queued. */
 void emu_drain();
 /* cudaErrorStreamCaptureUnsupported, and the capture is void, while a stream captures that forbids

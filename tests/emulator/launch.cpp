@@ -45,8 +45,11 @@ emu_device emu_device_now()
 {
     const long arch = setting("SYN_EMULATOR_ARCH", 90, 80, 99);
     const long shared = setting("SYN_EMULATOR_SHARED_KB", arch >= 90 ? 227 : 163, 48, 227);
-    return emu_device{(int)(arch / 10), (int)(arch % 10),
-                      (int)setting("SYN_EMULATOR_SMS", 132, 1, 1024), (size_t)shared << 10,
+    return emu_device{(int)(arch / 10),
+                      (int)(arch % 10),
+                      (int)setting("SYN_EMULATOR_SMS", 132, 1, 1024),
+                      (int)setting("SYN_EMULATOR_BUILT", arch, 80, arch),
+                      (size_t)shared << 10,
                       (size_t)setting("SYN_EMULATOR_MEMORY_MB", 1024, 1, 32768) << 20};
 }
 
@@ -225,6 +228,7 @@ cudaError_t emu_get_attributes(cudaFuncAttributes *a, const void *function)
     memset(a, 0, sizeof *a);
     a->maxThreadsPerBlock = THREADS_MAX;
     a->numRegs = 32;
+    a->ptxVersion = a->binaryVersion = emu_device_now().built;
     a->maxDynamicSharedSizeBytes = (int)kernels[function].shared_max;
     return cudaSuccess;
 }
@@ -248,11 +252,16 @@ static cudaError_t read_config(const cudaLaunchConfig_t *config, emu_launch *lau
     launch->block = config->blockDim;
     launch->shared_bytes = config->dynamicSmemBytes;
     launch->cluster = 1;
-    launch->cooperative = false;
+    launch->cooperative = launch->early = false;
     for (unsigned i = 0; i < config->numAttrs; i++) {
         const cudaLaunchAttribute &a = config->attrs[i];
         if (a.id == cudaLaunchAttributeCooperative) {
             launch->cooperative = a.val.cooperative != 0;
+        } else if (a.id == cudaLaunchAttributeProgrammaticStreamSerialization) {
+            if (emu_device_now().built < 90)
+                return emu_refuse(cudaErrorInvalidValue, "an early launch of a kernel that has "
+                                                         "not been built for sm_90");
+            launch->early = true;
         } else {
             launch->cluster = a.val.clusterDim.x;
             if (a.val.clusterDim.y != 1 || a.val.clusterDim.z != 1)

@@ -1,13 +1,12 @@
-/* The runtime: errors, device, streams, events, copies, graphs. Work is queued and done when
- * somebody waits (or at once with SYN_EMULATOR_SYNC=1), all streams in the order of the calls. */
-#include <cstdarg>
-#include <cstdio>
+/* The runtime: streams, events, copies, graphs. Work is queued and done when somebody waits (or at
+ * once with SYN_EMULATOR_SYNC=1), all streams in the order of the calls. */
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <deque>
 #include <memory>
 #include <thread>
+#include <unistd.h>
 #if defined(__x86_64__)
 #    include <immintrin.h>
 #endif
@@ -16,8 +15,13 @@
 
 typedef std::function<void()> emu_work;
 
+struct emu_item {
+    std::function<bool()> ready; /* empty: always */
+    emu_work work;
+};
+
 struct CUgraph_st {
-    std::vector<emu_work> work;
+    std::vector<emu_item> work;
     bool broken;
     cudaStreamCaptureMode mode;
     std::thread::id thread;
@@ -25,7 +29,7 @@ struct CUgraph_st {
 };
 
 struct CUgraphExec_st {
-    std::shared_ptr<std::vector<emu_work>> work;
+    std::shared_ptr<std::vector<emu_item>> work;
 };
 
 struct CUstream_st {
@@ -39,78 +43,43 @@ struct CUevent_st {
 };
 
 std::recursive_mutex emu_mutex;
-static std::deque<emu_work> queue;
+static thread_local int held; /* how often this thread has the mutex */
+static std::deque<emu_item> queue;
 static std::vector<CUgraph_st *> captures;
 static bool draining;
-static thread_local cudaError_t last_error = cudaSuccess;
+static std::thread::id drains; /* who, while draining */
 
-/* ---- Errors ---- */
-
-cudaError_t emu_error(cudaError_t error)
+emu_guard::emu_guard(std::recursive_mutex &mutex)
 {
-    if (error != cudaSuccess) last_error = error;
-    return error;
+    mutex.lock();
+    held++;
 }
 
-cudaError_t emu_refuse(cudaError_t error, const char *format, ...)
+emu_guard::~emu_guard()
 {
-    va_list arguments;
-    fprintf(stderr, "CUDA emulator: refused: ");
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fprintf(stderr, "\n");
-    return emu_error(error);
+    held--;
+    emu_mutex.unlock();
 }
 
-cudaError_t cudaGetLastError()
+void emu_yield()
 {
-    cudaError_t error = last_error;
-    last_error = cudaSuccess;
-    return error;
-}
-
-cudaError_t cudaPeekAtLastError()
-{
-    return last_error;
-}
-
-struct error_text {
-    cudaError_t error;
-    const char *name, *text;
-};
-
-static const error_text ERRORS[] = {
-#define EMU_ERROR(name, number, text) {name, #name, text},
-    EMU_ERRORS(EMU_ERROR)
-#undef EMU_ERROR
-};
-
-const char *cudaGetErrorName(cudaError_t error)
-{
-    for (const error_text &e : ERRORS)
-        if (e.error == error) return e.name;
-    return "unrecognized error code";
-}
-
-const char *cudaGetErrorString(cudaError_t error)
-{
-    for (const error_text &e : ERRORS)
-        if (e.error == error) return e.text;
-    return "unrecognized error code";
+    for (int k = 0; k < held; k++) emu_mutex.unlock();
+    usleep(100);
+    for (int k = 0; k < held; k++) emu_mutex.lock();
 }
 
 /* ---- Work ---- */
 
-static bool synchronous()
+static bool set_to_one(const char *name)
 {
-    const char *sync = getenv("SYN_EMULATOR_SYNC");
-    return sync && strcmp(sync, "1") == 0;
+    const char *text = getenv(name);
+    return text && strcmp(text, "1") == 0;
 }
 
 /* Devices do not flush denormals unless they are told to, whatever the calling thread has set. */
 static void run(const emu_work &work)
 {
+    if (set_to_one("SYN_EMULATOR_SKIP")) return;
 #if defined(__x86_64__)
     const unsigned control = _mm_getcsr();
     _mm_setcsr(0x1f80);
@@ -121,18 +90,32 @@ static void run(const emu_work &work)
 #endif
 }
 
-void emu_drain()
+/* Does what is queued; without `wait`, up to work that waits for other processes, or nothing while
+ * another thread is at it. */
+static void drain(bool wait)
 {
+    while (draining && drains != std::this_thread::get_id() && wait) emu_yield();
     if (draining || queue.empty()) return;
     draining = true;
+    drains = std::this_thread::get_id();
     emu_memory_open();
     while (!queue.empty()) {
-        emu_work work = std::move(queue.front());
+        if (queue.front().ready && !queue.front().ready()) {
+            if (!wait) break;
+            emu_yield();
+            continue;
+        }
+        emu_item item = std::move(queue.front());
         queue.pop_front();
-        run(work);
+        run(item.work);
     }
     emu_memory_close();
     draining = false;
+}
+
+void emu_drain()
+{
+    drain(true);
 }
 
 bool emu_stream_captures(cudaStream_t stream)
@@ -140,16 +123,26 @@ bool emu_stream_captures(cudaStream_t stream)
     return stream && stream->capture;
 }
 
-cudaError_t emu_submit(cudaStream_t stream, emu_work work)
+static cudaError_t submit(cudaStream_t stream, emu_item item)
 {
     if (emu_stream_captures(stream)) {
         if (stream->capture->broken) return cudaErrorStreamCaptureInvalidated;
-        stream->capture->work.push_back(std::move(work));
+        stream->capture->work.push_back(std::move(item));
         return cudaSuccess;
     }
-    queue.push_back(std::move(work));
-    if (synchronous()) emu_drain();
+    queue.push_back(std::move(item));
+    if (set_to_one("SYN_EMULATOR_SYNC")) emu_drain();
     return cudaSuccess;
+}
+
+cudaError_t emu_submit(cudaStream_t stream, emu_work work)
+{
+    return submit(stream, emu_item{nullptr, std::move(work)});
+}
+
+cudaError_t emu_submit_when(cudaStream_t stream, std::function<bool()> ready, emu_work work)
+{
+    return submit(stream, emu_item{std::move(ready), std::move(work)});
 }
 
 cudaError_t emu_forbidden_in_capture()
@@ -209,7 +202,12 @@ cudaError_t cudaDeviceSynchronize()
 
 cudaError_t cudaStreamQuery(cudaStream_t stream)
 {
-    return cudaStreamSynchronize(stream);
+    emu_guard guard(emu_mutex);
+    (void)stream;
+    cudaError_t error = emu_forbidden_in_capture();
+    if (error != cudaSuccess) return emu_error(error);
+    drain(false);
+    return emu_error(queue.empty() ? cudaSuccess : cudaErrorNotReady);
 }
 
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void *data)
@@ -274,7 +272,11 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
 
 cudaError_t cudaEventQuery(cudaEvent_t event)
 {
-    return cudaEventSynchronize(event);
+    emu_guard guard(emu_mutex);
+    if (event->capture) event->capture->broken = true;
+    if (event->capture) return emu_error(cudaErrorStreamCaptureUnsupported);
+    drain(false);
+    return emu_error(!event->recorded || event->done ? cudaSuccess : cudaErrorNotReady);
 }
 
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end)
@@ -432,7 +434,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsig
 {
     emu_guard guard(emu_mutex);
     (void)flags;
-    *exec = new CUgraphExec_st{std::make_shared<std::vector<emu_work>>(graph->work)};
+    *exec = new CUgraphExec_st{std::make_shared<std::vector<emu_item>>(graph->work)};
     return cudaSuccess;
 }
 
@@ -446,7 +448,7 @@ cudaError_t cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph,
         info->result = same ? cudaGraphExecUpdateSuccess : cudaGraphExecUpdateErrorTopologyChanged;
     }
     if (!same) return emu_error(cudaErrorGraphExecUpdateFailure);
-    exec->work = std::make_shared<std::vector<emu_work>>(graph->work);
+    exec->work = std::make_shared<std::vector<emu_item>>(graph->work);
     return cudaSuccess;
 }
 
@@ -460,10 +462,11 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream)
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 {
     emu_guard guard(emu_mutex);
-    std::shared_ptr<std::vector<emu_work>> work = exec->work;
-    return emu_error(emu_submit(stream, [work] {
-        for (const emu_work &w : *work) w();
-    }));
+    const std::shared_ptr<std::vector<emu_item>> work = exec->work;
+    cudaError_t error = cudaSuccess;
+    for (size_t k = 0; k < work->size() && error == cudaSuccess; k++)
+        error = submit(stream, (*work)[k]);
+    return emu_error(error);
 }
 
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t *nodes, size_t *count)

@@ -116,6 +116,11 @@ void emu_wait_reached(const uint32_t *p, uint32_t value)
     emu_wait(word_reached, "a counter in memory that other threads are to raise");
 }
 
+void emu_early_wait()
+{
+    emu_self->early_waited = true;
+}
+
 /* ---- Barriers of a block ---- */
 
 static unsigned barrier_arrive(emu_barrier *r, const char *what, unsigned threads, unsigned value)
@@ -243,6 +248,8 @@ static void thread_end()
     emu_block *b = t->block;
     emu_warp_state *w = &b->warps[t->linear / 32];
     emu_copies_end(t);
+    if (emu_now->early && !t->early_waited)
+        emu_fail("is launched early and ends without having waited for the kernel before it");
     if (b->barrier[0].arrived)
         emu_fail("ends while others of the block wait at %s", b->barrier[0].what);
     for (const emu_meeting &m : w->meeting)

@@ -276,6 +276,49 @@ static void mixed_precision_stays_near(void **state)
     both_free(&b);
 }
 
+/* One turn of n environments, whose states are written where they were read, on either side. */
+static void turn_alike(both *b, int64_t n, real *first /* (A): logits of the first, device's */)
+{
+    pair *p = &b->p;
+    const int64_t state_size = n * SYN_STATE;
+    real *h_gpu, *c_gpu, *logit_gpu, *value_gpu;
+    real *h = random_on_both(p, 21, state_size, &h_gpu);
+    real *c = random_on_both(p, 22, state_size, &c_gpu);
+    real *logit = poisoned_on_both(p, n * A, &logit_gpu);
+    real *value = poisoned_on_both(p, n, &value_gpu);
+    assert_ok(syn_control_forward(&p->cpu, &b->cpu, 1, n, &b->x, h, c, NULL, logit, value, h, c));
+    assert_ok(syn_control_forward(&p->gpu, &b->gpu, 1, n, &b->x_gpu, h_gpu, c_gpu, NULL, logit_gpu,
+                                  value_gpu, h_gpu, c_gpu));
+    expect_close_device(&p->gpu, CUDA_FP32, n * A, logit, logit_gpu, "a turn of %lld: logits",
+                        (long long)n);
+    expect_close_device(&p->gpu, CUDA_FP32, n, value, value_gpu, "a turn of %lld: values",
+                        (long long)n);
+    expect_close_device(&p->gpu, CUDA_FP32, state_size, h, h_gpu, "a turn of %lld: h",
+                        (long long)n);
+    expect_close_device(&p->gpu, CUDA_FP32, state_size, c, c_gpu, "a turn of %lld: c",
+                        (long long)n);
+    assert_ok(syn_copy_out(&p->gpu, first, logit_gpu, sizeof *first * A));
+}
+
+/* Up to SYN_CONTROL_FEW have kernels of their own, in which nobody's company counts. */
+static void a_turn_of_a_few_is_the_cpus(void **state)
+{
+    real alone[A], first[A];
+    both b;
+    both_make(&b);
+    turn_alike(&b, 1, alone);
+    for (int64_t n = 2; n <= SYN_CONTROL_FEW + 1; n++) {
+        turn_alike(&b, n, first);
+        if (n <= SYN_CONTROL_FEW) expect_equal(sizeof first, alone, first, "the first of several");
+    }
+    /* Kernels built for older devices, on one that would let them begin early. */
+    setenv("SYN_EMULATOR_BUILT", "80", 1);
+    turn_alike(&b, 1, first);
+    expect_equal(sizeof first, alone, first, "by an older build");
+    unsetenv("SYN_EMULATOR_BUILT");
+    both_free(&b);
+}
+
 /* ---- Weights ---- */
 
 static void networks_are_drawn_alike_and_copied_to_and_fro(void **state)
@@ -363,6 +406,7 @@ int main(void)
         cmocka_unit_test(flat_logits_are_the_heads),
         cmocka_unit_test(outputs_and_every_gradient_are_the_cpus),
         cmocka_unit_test(mixed_precision_stays_near),
+        cmocka_unit_test(a_turn_of_a_few_is_the_cpus),
         cmocka_unit_test(networks_are_drawn_alike_and_copied_to_and_fro),
         cmocka_unit_test(a_weight_that_is_not_finite_is_named),
         cmocka_unit_test(steps_are_the_cpus),

@@ -144,12 +144,12 @@ static syn_env *envs_make(syn_ctx *cpu)
 static void lists_are_those_of_plain_loops(void **state)
 {
     (void)state;
-    static const int64_t counts[] = {1, 33, ENVS};
+    static const int64_t counts[] = {1, 32, 33, ENVS};
     syn_ctx cpu, gpu;
     cuda_begin(&cpu, &gpu);
     syn_env *envs = envs_make(&cpu);
     syn_env *on_gpu = to_device(&gpu, envs, sizeof *envs * ENVS);
-    for (int k = 0; k < 6; k++) {
+    for (int k = 0; k < 8; k++) {
         syn_observer o;
         assert_ok(syn_observer_init(&gpu, &o, counts[k / 2], k % 2));
         assert_ok(syn_turn_list_cuda(&gpu, &o, on_gpu));
@@ -157,6 +157,8 @@ static void lists_are_those_of_plain_loops(void **state)
         views_assert(&gpu, &o, envs);
         fresh_assert(&gpu, &o, envs);
         gaps_assert(&gpu, &o, envs);
+        /* Of no items there is nothing to make. */
+        assert_ok(syn_observe_items_cuda(&gpu, &o, NULL, on_gpu, 0, NULL, NULL));
         syn_observer_free(&gpu, &o);
     }
     syn_device_free(&gpu, on_gpu);

@@ -5,6 +5,7 @@
 #include "tests/kernels/random.h"
 
 enum { N = SYN_AGENTS_MAX, R = SYN_ROWS_MAX, A = SYN_ACTIONS_MAX, SLOTS = 5, BATCH = 4, ROWS = 9 };
+enum { NODES_MAX = 30 }; /* that one decision waits for, one after the other */
 
 static const uint32_t everything =
     SYN_WANT_DECISION | SYN_WANT_CKM | SYN_WANT_PROBABILITIES | SYN_WANT_LOGITS | SYN_WANT_RANKS;
@@ -286,6 +287,7 @@ static void graphs_and_company_do_not_change_a_bit(void **state)
     world graph, direct;
     world_make(&graph, true, SYN_MATH_FP32, false);
     world_make(&direct, true, SYN_MATH_FP32, true);
+    const int64_t allocations = graph.gpu.allocations;
     for (int turn = 0; turn < 3; turn++) {
         syn_score_request q[2][BATCH];
         syn_score_result r[2][BATCH];
@@ -306,6 +308,9 @@ static void graphs_and_company_do_not_change_a_bit(void **state)
         syn_rng rng = syn_rng_make((uint64_t)turn, SYN_STREAM_TEST);
         for (int k = 0; k < 4; k++) play(&graph.team[k], r[0][k].rank, &rng);
     }
+    assert_int_equal(graph.gpu.allocations, allocations); /* all is taken when it opens */
+    assert_in_range(syn_scorer_nodes(graph.device, 1), 1, NODES_MAX);
+    assert_int_equal(syn_scorer_nodes(direct.device, 1), 0);
     world_free(&graph);
     world_free(&direct);
 }

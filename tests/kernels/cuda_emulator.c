@@ -83,6 +83,7 @@ static void faults_are_found(void **state)
         [FAULT_COPIES_LEFT] = "asynchronous copies under way",
         [FAULT_MATRIX_ALIGN] = "not 16-byte aligned",
         [FAULT_STACK] = "bytes of stack",
+        [FAULT_EARLY] = "ends without having waited for the kernel before it",
         [FAULT_PEER_ENDED] = "comes to a block that has ended (kernel cluster_kernel, block (0,",
         [FAULT_CLUSTER_BARRIER] = "deadlock: no thread can go on",
         [FAULT_STATIC_SHARED] = "use SYN_DYNAMIC_SHARED",

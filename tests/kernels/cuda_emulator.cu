@@ -93,11 +93,18 @@ static __global__ void static_kernel(void)
     if (variable[0] < 0) __trap();
 }
 
+static __global__ void early_kernel(void)
+{
+    if (threadIdx.x != 5) syn_early_wait();
+}
+
 extern "C" syn_status fault_launch(syn_ctx *ctx, int fault)
 {
     uint32_t *word = (uint32_t *)syn_device_alloc(ctx, 64);
     if (!word) return SYN_ERR_MEMORY;
-    if (fault < FAULTS_OF_A_BLOCK) {
+    if (fault == FAULT_EARLY) {
+        (void)syn_launch_early(ctx, early_kernel, 1, THREADS);
+    } else if (fault < FAULTS_OF_A_BLOCK) {
         SYN_LAUNCH(ctx, fault_kernel, 1, THREADS, SHARED_BYTES, fault, word);
     } else if (fault == FAULT_STATIC_SHARED) {
         (void)syn_launch_together(ctx, static_kernel, 2, THREADS, 2, 0);

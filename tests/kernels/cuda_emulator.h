@@ -24,6 +24,7 @@ enum {
     FAULT_COPIES_LEFT,     /* ends without a wait for its copies */
     FAULT_MATRIX_ALIGN,    /* loads a matrix from an odd address */
     FAULT_STACK,           /* needs more stack than there is */
+    FAULT_EARLY,           /* launched early, does not wait for the kernel before */
     FAULTS_OF_A_BLOCK,
     FAULT_PEER_ENDED = FAULTS_OF_A_BLOCK, /* sends to a block that has ended */
     FAULT_CLUSTER_BARRIER,                /* one block does not come */

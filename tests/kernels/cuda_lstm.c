@@ -1,42 +1,9 @@
 /* The LSTM on CUDA: every way to compute it, forced, against the CPU in float and against plain
  * loops in double where weights and states are bf16. */
 #include "kernels/base/graph.h"
-#include "tests/kernels/lstm_device.h"
-#include "tests/kernels/lstm_reference.h"
-
-static void force(const char *variant)
-{
-    assert_ok(syn_lstm_variant_set(variant));
-}
-
-static int let_go(void **state)
-{
-    return syn_lstm_variant_set("auto");
-}
-
-/* On the emulator (elsewhere nobody reads it), how many multiprocessors there are: few make tiles
- * of more sequences. */
-static void multiprocessors(const char *count)
-{
-    setenv("SYN_EMULATOR_SMS", count, 1);
-}
-
-static int all_multiprocessors(void **state)
-{
-    unsetenv("SYN_EMULATOR_SMS");
-    unsetenv("SYN_EMULATOR_ARCH");
-    return let_go(state);
-}
-
-static void run(problem *gpu)
-{
-    forward(gpu);
-    backward(gpu);
-}
+#include "tests/kernels/lstm_forced.h"
 
 /* ---- Float: 1e-5 ---- */
-
-static const bounds FLOAT = {CUDA_FP32, CUDA_FP32};
 
 static void matches_the_cpu(const char *variant, shape z)
 {
@@ -79,19 +46,6 @@ static void auto_in_float(void **state)
 }
 
 /* ---- Mixed: R and the recurrent states are bf16, the products outside TF32 ---- */
-
-static const bounds MIXED = {2e-3, 6e-3};
-
-static void matches_the_reference(const char *variant, shape z)
-{
-    problem want = problem_create(z, 1), gpu = device_problem(&want, SYN_MATH_MIXED);
-    reference_run(&want);
-    force(variant);
-    run(&gpu);
-    expect_problem(&MIXED, &want, &gpu, variant);
-    device_problem_free(&gpu);
-    problem_free(&want);
-}
 
 static void block_in_mixed(void **state)
 {
@@ -136,12 +90,30 @@ static void cluster_of_16_in_mixed(void **state)
     matches_the_reference("cluster", (shape){140, 2, 1, 512, .packed = true});
 }
 
+/* A tile of 64 sequences, in two halves; every half empty, full and in between. */
+static void wide_clusters_in_mixed(void **state)
+{
+    skip_without_device();
+    matches_the_reference("wide", (shape){1, 1, 4, 256, .packed = false});
+    matches_the_reference("wide", (shape){7, 4, 4, 256, .resets = true, .reverse = true});
+    matches_the_reference("wide", (shape){33, 7, 2, 256, .resets = true}); /* all phases, twice */
+    matches_the_reference("wide", (shape){64, 3, 4, 256, .packed = true, .from_zero = true});
+    matches_the_reference("wide", (shape){70, 3, 4, 256, .packed = true, .reverse = true});
+    matches_the_reference("wide", (shape){66, 2, 1, 512, .resets = true});
+    matches_the_reference("wide", (shape){40, 3, 2, 512, .packed = true, .reverse = true});
+}
+
 static void step_and_grid_in_mixed(void **state)
 {
     skip_without_device();
     matches_the_reference("step", (shape){9, 3, 4, 96, .resets = true});
     matches_the_reference("grid", (shape){9, 3, 4, 96, .packed = true});
     matches_the_reference("auto", (shape){9, 3, 4, 96, .packed = true, .reverse = true});
+    matches_the_reference("grid", (shape){1, 1, 3, 1, .from_zero = true});
+    matches_the_reference("grid", (shape){3, 5, 3, 33, .resets = true});
+    matches_the_reference("grid", (shape){17, 4, 5, 70, .packed = true, .reverse = true});
+    matches_the_reference("grid", (shape){66, 3, 3, 40, .resets = true, .reverse = true});
+    matches_the_reference("grid", (shape){9, 3, 2, 544, .packed = true}); /* two rounds of loads */
 }
 
 /* ---- cuDNN shows neither cells nor gates; all else is compared ---- */
@@ -170,20 +142,6 @@ static void cudnn_where_there_is_one(void **state)
     device_problem_free(&gpu);
     problem_free(&cpu);
     if (absent) skip();
-}
-
-/* ---- What AUTO does where clusters do not fit ---- */
-
-static void auto_finds_a_way(void **state)
-{
-    skip_without_device();
-    const shape z = {3, 3, 4, 256, .packed = true};
-    multiprocessors("7"); /* a cluster of eight is one too many */
-    matches_the_reference("auto", z);
-    multiprocessors("132");
-    setenv("SYN_EMULATOR_ARCH", "80", 1);
-    matches_the_reference("auto", z);
-    matches_the_reference("block", (shape){3, 3, 4, 128, .packed = true});
 }
 
 /* ---- Equal runs, whatever the order and the pace of the threads ---- */
@@ -219,10 +177,12 @@ static void equal_runs_are_equal_to_the_bit(void **state)
     skip_without_device();
     same_in_any_order("step", SYN_MATH_FP32, (shape){9, 3, 4, 40, .resets = true});
     same_in_any_order("grid", SYN_MATH_FP32, (shape){9, 3, 4, 40, .packed = true});
+    same_in_any_order("grid", SYN_MATH_MIXED, (shape){66, 3, 2, 20, .resets = true});
     same_in_any_order("block", SYN_MATH_MIXED, (shape){9, 3, 4, 128, .resets = true});
     same_in_any_order("cluster", SYN_MATH_MIXED, (shape){3, 4, 4, 256, .packed = true});
     multiprocessors("8");
     same_in_any_order("cluster", SYN_MATH_MIXED, (shape){15, 3, 4, 256, .resets = true});
+    same_in_any_order("wide", SYN_MATH_MIXED, (shape){35, 4, 2, 256, .packed = true});
 }
 
 /* ---- Recorded as a graph ---- */
@@ -267,13 +227,16 @@ static void a_graph_repeats_it(void **state)
     skip_without_device();
     replays("step", SYN_MATH_FP32, (shape){5, 3, 4, 40, .packed = true});
     replays("grid", SYN_MATH_FP32, (shape){5, 3, 4, 40, .resets = true});
+    replays("grid", SYN_MATH_MIXED, (shape){5, 3, 4, 40, .packed = true});
     replays("block", SYN_MATH_MIXED, (shape){5, 3, 4, 128, .packed = true});
     replays("cluster", SYN_MATH_MIXED, (shape){5, 3, 4, 256, .resets = true});
+    replays("wide", SYN_MATH_MIXED, (shape){5, 3, 4, 256, .resets = true});
 }
 
 /* ---- What else the contract says ---- */
 
-/* Without a place for the gates the result is the same; the state may be updated in place. */
+/* Without a place for cells and gates the result is the same, bit for bit, and nothing else is
+ * written; the state may be updated in place. */
 static void in_place(const char *variant, syn_math math, shape z)
 {
     problem cpu = problem_create(z, 1), p = device_problem(&cpu, math);
@@ -284,7 +247,7 @@ static void in_place(const char *variant, syn_math math, shape z)
     real *h = from_device(&p.ctx, p.h, row_bytes), *hT = from_device(&p.ctx, p.hT, state_bytes);
     real *cT = from_device(&p.ctx, p.cT, state_bytes), *again = poisoned(&p.ctx, row_bytes);
     assert_ok(syn_lstm_forward(&p.ctx, &p.seq, z.D, z.H, z.reverse, p.x, p.W, p.R, p.b, p.h0, p.c0,
-                               again, z.H, p.c, NULL, p.h0, p.c0));
+                               again, z.H, NULL, NULL, p.h0, p.c0));
     expect_equal_device(&p.ctx, p.seq.rows * z.H, h, again, "%s without gates: h", variant);
     expect_equal_device(&p.ctx, z.batch * z.H, hT, p.h0, "%s in place: hT", variant);
     expect_equal_device(&p.ctx, z.batch * z.H, cT, p.c0, "%s in place: cT", variant);
@@ -307,40 +270,20 @@ static void the_state_may_be_updated_in_place(void **state)
 {
     skip_without_device();
     in_place("step", SYN_MATH_FP32, (shape){5, 3, 4, 40, .packed = true});
+    in_place("step", SYN_MATH_FP32, (shape){5, 3, 4, 40, .resets = true, .reverse = true});
     in_place("grid", SYN_MATH_FP32, (shape){5, 3, 4, 40, .resets = true});
+    in_place("grid", SYN_MATH_MIXED, (shape){5, 3, 4, 40, .packed = true});
     in_place("block", SYN_MATH_MIXED, (shape){5, 3, 4, 128, .packed = true});
     in_place("cluster", SYN_MATH_MIXED, (shape){5, 3, 4, 256, .packed = true});
-}
-
-static void refuses(syn_math math, shape z, const char *variant, const char *reason)
-{
-    problem cpu = problem_create(z, 1), p = device_problem(&cpu, math);
-    force(variant);
-    assert_int_equal(syn_lstm_forward(&p.ctx, &p.seq, z.D, z.H, false, p.x, p.W, p.R, p.b, NULL,
-                                      NULL, p.h, z.H, p.c, p.v, NULL, NULL),
-                     SYN_ERR_UNSUPPORTED);
-    if (!strstr(syn_error_text(), reason)) fail_msg("%s: %s", variant, syn_error_text());
-    device_problem_free(&p);
-    problem_free(&cpu);
-}
-
-static void what_a_variant_cannot_do_is_said(void **state)
-{
-    skip_without_device();
-    refuses(SYN_MATH_FP32, (shape){1, 1, 2, 128, .packed = false}, "block", "mixed precision");
-    refuses(SYN_MATH_MIXED, (shape){1, 1, 2, 64, .packed = false}, "block", "width 128");
-    refuses(SYN_MATH_FP32, (shape){1, 1, 2, 256, .packed = false}, "cluster", "mixed precision");
-    refuses(SYN_MATH_MIXED, (shape){1, 1, 2, 128, .packed = false}, "cluster", "256 and 512");
-    assert_int_equal(syn_lstm_variant_set("fastest"), SYN_ERR_USAGE);
-    assert_non_null(strstr(syn_error_text(), "fastest"));
+    in_place("wide", SYN_MATH_MIXED, (shape){5, 3, 4, 256, .packed = true});
 }
 
 static void no_sequences_are_no_work(void **state)
 {
     skip_without_device();
-    static const char *const VARIANTS[] = {"step", "grid", "block", "cluster"};
-    for (int i = 0; i < 4; i++) {
-        const int64_t H = i == 3 ? 256 : 128;
+    static const char *const VARIANTS[] = {"step", "grid", "block", "cluster", "wide"};
+    for (int i = 0; i < 5; i++) {
+        const int64_t H = i >= 3 ? 256 : 128;
         problem cpu = problem_create((shape){3, 2, 3, H, .packed = true}, 1);
         problem p = device_problem(&cpu, SYN_MATH_MIXED);
         const int32_t none[4] = {0};
@@ -361,8 +304,6 @@ static void no_sequences_are_no_work(void **state)
     }
 }
 
-#define lstm_test(f) cmocka_unit_test_setup_teardown(f, all_multiprocessors, all_multiprocessors)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,13 +313,12 @@ int main(void)
         lstm_test(block_in_mixed),
         lstm_test(cluster_of_8_in_mixed),
         lstm_test(cluster_of_16_in_mixed),
+        lstm_test(wide_clusters_in_mixed),
         lstm_test(step_and_grid_in_mixed),
         lstm_test(cudnn_where_there_is_one),
-        lstm_test(auto_finds_a_way),
         lstm_test(equal_runs_are_equal_to_the_bit),
         lstm_test(a_graph_repeats_it),
         lstm_test(the_state_may_be_updated_in_place),
-        lstm_test(what_a_variant_cannot_do_is_said),
         lstm_test(no_sequences_are_no_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

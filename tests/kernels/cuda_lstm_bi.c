@@ -124,6 +124,8 @@ static void both_directions_match_the_cpu(void **state)
     matches_the_cpu("auto", SYN_MATH_FP32, FLOAT, 5, 3, 128);
     matches_the_cpu("block", SYN_MATH_MIXED, MIXED, 19, 5, 128);
     matches_the_cpu("cluster", SYN_MATH_MIXED, MIXED, 9, 3, 256);
+    matches_the_cpu("wide", SYN_MATH_MIXED, MIXED, 9, 3, 256);
+    matches_the_cpu("grid", SYN_MATH_MIXED, MIXED, 7, 3, 33);
     matches_the_cpu("auto", SYN_MATH_MIXED, MIXED, 3, 3, 256);
 }
 

@@ -243,6 +243,59 @@ static void peers_can_be_read(void **state)
     cuda_end(&cpu, &gpu);
 }
 
+static void a_warpgroup_multiplies(void **state)
+{
+    cuda_begin(&cpu, &gpu);
+    if (!has_clusters()) {
+        cuda_end(&cpu, &gpu);
+        skip();
+    }
+    for (int k = 16; k <= PTX_WIDE_K; k += 16) {
+        float *a, *b, *a_gpu = random_on_device(13, 64 * k, &a);
+        float *b_gpu = random_on_device(14, k * 32, &b), want[64 * 32];
+        float *d = poisoned(&gpu, sizeof want);
+        for (int i = 0; i < 64 * 32; i++) {
+            double sum = 0;
+            for (int j = 0; j < k; j++)
+                sum += (double)bf16(a[i / 32 * k + j]) * (double)bf16(b[j * 32 + i % 32]);
+            want[i] = (float)sum;
+        }
+        assert_ok(ptx_wide_product(&gpu, k, a_gpu, b_gpu, d));
+        expect_close_device(&gpu, 1e-6, 64 * 32, want, d, "product of a warpgroup, k %d", k);
+        free(a);
+        free(b);
+        free_device(&gpu, a_gpu, b_gpu, d);
+    }
+    cuda_end(&cpu, &gpu);
+}
+
+static void one_read_reaches_all_blocks(void **state)
+{
+    const int sizes[] = {1, 2, 8, 16};
+    cuda_begin(&cpu, &gpu);
+    if (!has_clusters()) {
+        cuda_end(&cpu, &gpu);
+        skip();
+    }
+    for (int s = 0; s < 4; s++) {
+        const int clusters = 3, size = sizes[s], n = clusters * size * 64;
+        float *x, *x_gpu = random_on_device(15, n, &x), *want = real_alloc(n);
+        float *scratch = poisoned(&gpu, sizeof *x * (size_t)n);
+        float *y = poisoned(&gpu, sizeof *y * (size_t)n);
+        for (int i = 0; i < n; i++) {
+            want[i] = 0;
+            for (int r = 0; r < size; r++)
+                want[i] += 2 * x[(i / 64 / size * size + r) * 64 + i % 64];
+        }
+        assert_ok(ptx_multicast(&gpu, clusters, size, x_gpu, scratch, y));
+        expect_close_device(&gpu, CUDA_FP32, n, want, y, "sums over clusters of %d", size);
+        free(x);
+        free(want);
+        free_device(&gpu, x_gpu, scratch, y);
+    }
+    cuda_end(&cpu, &gpu);
+}
+
 /* Twice with the same barrier: it is left as it was found. */
 static void all_blocks_meet(void **state)
 {
@@ -285,6 +338,8 @@ int main(void)
                                        cmocka_unit_test(copies_come_in_time),
                                        cmocka_unit_test(clusters_exchange),
                                        cmocka_unit_test(peers_can_be_read),
+                                       cmocka_unit_test(a_warpgroup_multiplies),
+                                       cmocka_unit_test(one_read_reaches_all_blocks),
                                        cmocka_unit_test(all_blocks_meet),
                                        cmocka_unit_test(graphs_read_what_changes)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -284,6 +284,90 @@ syn_status ptx_exchange(syn_ctx *ctx, int clusters, int size, int bytes, int rou
     return SYN_OK;
 }
 
+/* ---- A warpgroup ---- */
+
+enum { WIDE_THREADS = 128, WIDE_COLUMNS = 32, CORE = 128 };
+
+static __global__ void wide_product_kernel(int k, const float *a, const float *b, float *d)
+{
+    SYN_DYNAMIC_SHARED(uint16_t, right);
+    const int lane = threadIdx.x % 32, group = lane / 4, quad = lane % 4;
+    const int row = threadIdx.x / 32 * 16 + group;
+    for (int e = threadIdx.x; e < k * WIDE_COLUMNS; e += WIDE_THREADS) {
+        const int j = e / WIDE_COLUMNS, n = e % WIDE_COLUMNS;
+        right[(j / 8 * (WIDE_COLUMNS / 8) + n / 8) * CORE / 2 + n % 8 * 8 + j % 8] =
+            syn_to_bf16(b[e]);
+    }
+    syn_fence_proxy_async();
+    __syncthreads();
+    float sum[16] = {};
+    for (int j = 0; j < k; j += 16) {
+        uint32_t left[4];
+        for (int i = 0; i < 4; i++) {
+            const float *at = a + (row + 8 * (i & 1)) * k + j + 2 * quad + 8 * (i >> 1);
+            left[i] = syn_pack_bf16(at[0], at[1]);
+        }
+        const uint64_t operand =
+            syn_wgmma_right(right + j * WIDE_COLUMNS, WIDE_COLUMNS / 8 * CORE, CORE);
+        syn_wgmma_begin();
+        if (j == 0)
+            syn_wgmma_bf16_n32<false>(sum, left, operand);
+        else
+            syn_wgmma_bf16_n32<true>(sum, left, operand);
+        syn_wgmma_end(sum);
+    }
+    for (int i = 0; i < 16; i++)
+        d[(row + 8 * (i >> 1 & 1)) * WIDE_COLUMNS + i / 4 * 8 + 2 * quad + (i & 1)] = sum[i];
+}
+
+syn_status ptx_wide_product(syn_ctx *ctx, int k, const float *a, const float *b, float *d)
+{
+    SYN_LAUNCH(ctx, wide_product_kernel, 1, WIDE_THREADS,
+               PTX_WIDE_K * WIDE_COLUMNS * sizeof(uint16_t), k, a, b, d);
+    SYN_LAUNCH_CHECK(ctx, "product of a warpgroup");
+    return SYN_OK;
+}
+
+/* ---- One read for all blocks of a cluster ---- */
+
+typedef struct multicast_box {
+    float came[CLUSTER_MAX][VALUES];
+    syn_mbarrier full;
+} multicast_box;
+
+static __global__ void multicast_kernel(const float *x, float *scratch, float *y)
+{
+    SYN_DYNAMIC_SHARED(multicast_box, box);
+    const unsigned size = syn_cluster_size(), rank = syn_cluster_rank();
+    const unsigned bytes = VALUES * (unsigned)sizeof(float);
+    float *const own = scratch + blockIdx.x * VALUES;
+    if (threadIdx.x == 0) {
+        syn_mbarrier_init(&box->full, 1);
+        syn_mbarrier_fence_init();
+        syn_mbarrier_arrive_expect(&box->full, size * bytes);
+    }
+    own[threadIdx.x] = 2 * x[blockIdx.x * VALUES + threadIdx.x];
+    syn_fence_proxy_async();
+    syn_cluster_sync();
+    if (threadIdx.x == 0)
+        syn_bulk_multicast(box->came[rank], own, bytes, &box->full, (1u << size) - 1);
+    syn_mbarrier_wait(&box->full, 0);
+    float sum = 0;
+    for (unsigned from = 0; from < size; from++) sum += box->came[from][threadIdx.x];
+    y[blockIdx.x * VALUES + threadIdx.x] = sum;
+    syn_cluster_sync();
+}
+
+syn_status ptx_multicast(syn_ctx *ctx, int clusters, int size, const float *x, float *scratch,
+                         float *y)
+{
+    SYN_RETURN_IF(allow(multicast_kernel, sizeof(multicast_box)));
+    (void)syn_launch_together(ctx, multicast_kernel, (unsigned)(clusters * size), VALUES,
+                              (unsigned)size, sizeof(multicast_box), x, scratch, y);
+    SYN_LAUNCH_CHECK(ctx, "multicast in a cluster");
+    return SYN_OK;
+}
+
 static __global__ void peers_kernel(const float *x, float *y)
 {
     SYN_DYNAMIC_SHARED(float, own);

@@ -49,6 +49,16 @@ syn_status ptx_exchange(syn_ctx *ctx, int clusters, int size, int bytes, int rou
 /* y[block] = the sum over the cluster of x[block], read from the peers. */
 syn_status ptx_peers(syn_ctx *ctx, int clusters, int size, const float *x, float *y);
 
+/* d (64,32) = a (64,k) b (k,32) by one warpgroup, rows contiguous; k: a multiple of 16 up to
+ * PTX_WIDE_K. */
+enum { PTX_WIDE_K = 64 };
+syn_status ptx_wide_product(syn_ctx *ctx, int k, const float *a, const float *b, float *d);
+
+/* Clusters of `size` blocks. Every block puts twice its 64 values into scratch and copies them from
+ * there to all blocks at once: y = the sums of what came. x, scratch, y (clusters * size, 64). */
+syn_status ptx_multicast(syn_ctx *ctx, int clusters, int size, const float *x, float *scratch,
+                         float *y);
+
 /* Blocks of a cooperative launch pass their value to the next block `rounds` times: x, y (blocks).
  * scratch: 2 * blocks floats; barrier: a syn_grid_barrier, zero. */
 syn_status ptx_ring(syn_ctx *ctx, int blocks, int rounds, const float *x, float *y, float *scratch,

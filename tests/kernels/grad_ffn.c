@@ -263,6 +263,23 @@ static void gathered_sums_work_without_bias_and_into_one_buffer(void **state)
     free(g);
 }
 
+/* A fault in the numbers is seen at the end of the network, not made a zero on its way. */
+static void what_is_no_number_stays_none(void **state)
+{
+    const syn_activation all[] = {SYN_ACT_NONE, SYN_ACT_RELU, SYN_ACT_TANH};
+    for (int i = 0; i < 3; i++) {
+        gather *g = malloc(sizeof *g);
+        assert_non_null(g);
+        gather_init(g, all[i], 1);
+        g->a[IA[0] * WIDTH + 1] = NAN;
+        (void)gather_loss(g);
+        assert_true(isnan(g->y[1]));
+        assert_false(isnan(g->y[0]));
+        syn_ctx_free(&g->ctx);
+        free(g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +293,7 @@ int main(void)
         cmocka_unit_test(dropout_with_another_counter_is_another_mask_and_with_zero_none),
         cmocka_unit_test(gathered_sums_have_the_right_gradients),
         cmocka_unit_test(gathered_sums_work_without_bias_and_into_one_buffer),
+        cmocka_unit_test(what_is_no_number_stays_none),
     };
     return cmocka_run_group_tests_name("grad_ffn", tests, NULL, NULL);
 }

@@ -119,7 +119,7 @@ static void equal_runs_are_equal_to_the_bit(void **state)
     }
 }
 
-/* Without a place for the gates the result is the same; the state may be updated in place. */
+/* Without a place for cells and gates the result is the same; the state may be updated in place. */
 static void inference_needs_no_gates(void **state)
 {
     for (int i = 0; i < SHAPE_COUNT; i++) {
@@ -132,10 +132,14 @@ static void inference_needs_no_gates(void **state)
         syn_rng rng = syn_rng_make(1, SYN_STREAM_TEST);
         p.h = numbers(p.seq.rows * z->H, NAN, &rng);
         assert_ok(syn_lstm_forward(&p.ctx, &p.seq, z->D, z->H, z->reverse, p.x, p.W, p.R, p.b, p.h0,
-                                   p.c0, p.h, z->H, p.c, NULL, p.h0, p.c0));
+                                   p.c0, p.h, z->H, NULL, NULL, p.h0, p.c0));
         assert_memory_equal(p.h, h, sizeof(real) * (size_t)(p.seq.rows * z->H));
         assert_memory_equal(p.h0, p.hT, state_bytes);
         assert_memory_equal(p.c0, p.cT, state_bytes);
+        /* One without the other is nobody's wish. */
+        assert_int_equal(syn_lstm_forward(&p.ctx, &p.seq, z->D, z->H, z->reverse, p.x, p.W, p.R,
+                                          p.b, NULL, NULL, p.h, z->H, p.c, NULL, NULL, NULL),
+                         SYN_ERR_INVALID);
         free(h);
         problem_free(&p);
     }

@@ -22,8 +22,8 @@ build()
         -D_GNU_SOURCE -c "kernels/$1.cu" -o "$work/$1.$2.o" > "$work/$1.$2.txt" 2>&1 &
 }
 
-# expect FILE KERNEL HMMA: the kernel, by the start of its mangled name, uses neither stack nor local
-# memory and has that many matrix instructions (0: not counted).
+# expect FILE KERNEL COUNT [INSTRUCTION]: the kernel, by the start of its mangled name, uses neither
+# stack nor local memory and has that many matrix instructions (0: not counted).
 expect()
 {
     local report sass
@@ -36,16 +36,16 @@ expect()
     grep -Eq "\b(LDL|STL)\b" <<< "$sass" && fail "$2 on sm_$arch: uses local memory"
     [ "$3" -eq 0 ] && return
     local count
-    count=$(grep -c "HMMA\.16816\.F32\.BF16" <<< "$sass")
+    count=$(grep -c "${4:-HMMA\.16816\.F32\.BF16}" <<< "$sass")
     [ "$count" -eq "$3" ] || fail "$2 on sm_$arch: $count matrix instructions, not $3"
 }
 
 for arch in 90a 80; do
-    for file in lstm_block lstm_grid; do build $file $arch; done
+    for file in lstm_block lstm_grid lstm_grid_mixed; do build $file $arch; done
 done
-for file in lstm_cluster lstm_cluster_backward; do build $file 90a; done
+for file in lstm_cluster lstm_cluster_backward lstm_wide; do build $file 90a; done
 wait
-for object in lstm_{block,grid}.{90a,80} lstm_cluster{,_backward}.90a; do
+for object in lstm_{block,grid,grid_mixed}.{90a,80} lstm_{cluster,cluster_backward,wide}.90a; do
     [ -f "$work/$object.o" ] || { cat "$work/$object.txt"; exit 1; }
 done
 
@@ -54,6 +54,8 @@ for arch in 90a 80; do
     for tiles in 1 2; do expect lstm_block "block_backwardILi${tiles}E" $((32 * tiles)); done
     expect lstm_grid grid_forward 0
     expect lstm_grid grid_backward 0
+    expect lstm_grid_mixed grid_forward_mixed 32
+    expect lstm_grid_mixed grid_backward_mixed 32
 done
 arch=90a
 for width in 256 512; do
@@ -62,6 +64,8 @@ for width in 256 512; do
         expect lstm_cluster_backward "cluster_backwardILi${width}ELi${tiles}E" \
             $((width / 16 * tiles))
     done
+    expect lstm_wide "wide_forwardILi${width}E" $((width / 8)) "HGMMA\.64x32x16\.F32\.BF16"
+    grep -q "C75[0-9][0-9]" "$work/lstm_wide.90a.txt" && fail "products of a warpgroup one by one"
 done
 [ -x "$cuobjdump" ] || echo "no cuobjdump (CUOBJDUMP names one): matrix instructions not counted"
 [ $failures -eq 0 ]

@@ -36,6 +36,7 @@ struct emu_thread {
     emu_block *block;
     emu_fiber *fiber;
     bool waiting, ended;
+    bool early_waited; /* has called emu_early_wait */
     /* It goes on when ready(this) is true. */
     bool (*ready)(const emu_thread *);
     const char *what; /* it waits at */
@@ -53,6 +54,7 @@ struct emu_launch {
     dim3 grid, block;
     unsigned cluster; /* blocks in x, 1 without clusters */
     bool cooperative;
+    bool early; /* it may begin before the kernel before it ends */
     size_t shared_bytes;
     std::function<void()> body;
 };
@@ -83,6 +85,9 @@ void emu_named_barrier(int id, int threads);
 /* The lanes in mask meet; the last to come calls function for all of them. */
 void emu_warp(uint32_t mask, const char *what, emu_warp_function *function, void *data);
 
+/* Every thread of a kernel that is launched early has to come here. */
+void emu_early_wait();
+
 /* ---- Clusters and asynchronous copies ---- */
 
 unsigned emu_cluster_rank();
@@ -91,7 +96,7 @@ void emu_cluster_arrive();
 void emu_cluster_wait();
 /* p, which lies in dynamic shared memory of the block, in block `rank` of the cluster. */
 void *emu_cluster_peer(const void *p, unsigned rank);
-/* Fails where the pretended device is older. */
+/* Fails where the pretended device or build is older. */
 void emu_need_hopper(const char *what);
 
 /* Does the copy of 16 bytes as late as is allowed; the destination is poisoned until then. from
@@ -102,6 +107,8 @@ void emu_copy_wait(int groups);
 
 /* Stores into a block of the cluster later, then counts the bytes on its barrier. */
 void emu_store_async(uintptr_t to, const void *bytes, unsigned count, uintptr_t barrier);
+void emu_multicast(void *shared, const void *global, unsigned bytes, uint64_t *barrier,
+                   unsigned blocks);
 
 void emu_mbarrier_init(uint64_t *barrier, unsigned count);
 void emu_mbarrier_update(uint64_t *barrier, unsigned arrivals, int64_t bytes);

@@ -102,6 +102,75 @@ SYN_PTX void syn_mma_tf32(float d[4], const uint32_t a[4], const uint32_t b[2])
     emu_warp(0xffffffffu, "syn_mma_tf32", emu_mma_all<true>, &own);
 }
 
+/* The address of a right operand is its place in the block's dynamic shared memory. */
+SYN_PTX uint64_t syn_wgmma_right(const void *shared, unsigned k_bytes, unsigned column_bytes)
+{
+    const uintptr_t at = (uintptr_t)shared - (uintptr_t)emu_block_shared();
+    if (at % 16 || at >> 18 || k_bytes % 16 || column_bytes % 16)
+        emu_fail("a right operand of a warpgroup at %zu, cores %u and %u bytes apart", (size_t)at,
+                 k_bytes, column_bytes);
+    return at >> 4 | (uint64_t)(k_bytes >> 4) << 16 | (uint64_t)(column_bytes >> 4) << 32;
+}
+
+struct emu_wgmma {
+    float *d;
+    const uint32_t *a;
+    const unsigned char *shared;
+    uint64_t right;
+    bool accumulate;
+};
+
+/* The 16 rows of one warp. */
+static inline void emu_wgmma_all(void *const data[32], uint32_t mask)
+{
+    float a[16][16], b[32][16];
+    const emu_wgmma *first = (const emu_wgmma *)data[0];
+    const size_t k_bytes = (first->right >> 16 & 0x3fff) << 4;
+    const size_t column_bytes = (first->right >> 32 & 0x3fff) << 4;
+    const unsigned char *const at = first->shared + ((first->right & 0x3fff) << 4);
+    (void)mask;
+    for (int n = 0; n < 32; n++)
+        for (int k = 0; k < 16; k++) {
+            uint16_t x;
+            memcpy(&x, at + k / 8 * k_bytes + n / 8 * column_bytes + n % 8 * 16 + k % 8 * 2, 2);
+            b[n][k] = syn_from_bf16(x);
+        }
+    for (int lane = 0; lane < 32; lane++) {
+        const emu_wgmma *m = (const emu_wgmma *)data[lane];
+        if (m->right != first->right) emu_fail("syn_wgmma: lane %d has another operand", lane);
+        for (int i = 0; i < 4; i++)
+            for (int h = 0; h < 2; h++)
+                a[lane / 4 + 8 * (i & 1)][2 * (lane % 4) + 8 * (i >> 1) + h] = emu_half(m->a[i], h);
+    }
+    for (int lane = 0; lane < 32; lane++) {
+        const emu_wgmma *m = (const emu_wgmma *)data[lane];
+        for (int i = 0; i < 16; i++) {
+            const int row = lane / 4 + 8 * (i >> 1 & 1),
+                      column = i / 4 * 8 + 2 * (lane % 4) + (i & 1);
+            double sum = m->accumulate ? (double)m->d[i] : 0;
+            for (int k = 0; k < 16; k++) sum += (double)a[row][k] * (double)b[column][k];
+            m->d[i] = (float)sum;
+        }
+    }
+}
+
+SYN_PTX void syn_wgmma_begin(void)
+{
+    emu_need_hopper("the matrix units of a warpgroup");
+}
+
+template <bool ACCUMULATE>
+SYN_PTX void syn_wgmma_bf16_n32(float d[16], const uint32_t a[4], uint64_t right)
+{
+    emu_wgmma own = {d, a, (const unsigned char *)emu_block_shared(), right, ACCUMULATE};
+    emu_warp(0xffffffffu, "syn_wgmma_bf16_n32", emu_wgmma_all, &own);
+}
+
+SYN_PTX void syn_wgmma_end(float d[16])
+{
+    (void)d;
+}
+
 struct emu_ldmatrix {
     uint32_t *d;
     const void *row;
@@ -260,6 +329,12 @@ SYN_PTX void syn_st_async8(syn_cluster_address to, uint2 value, syn_cluster_addr
 SYN_PTX void syn_st_async16(syn_cluster_address to, uint4 value, syn_cluster_address barrier)
 {
     emu_store_async(to, &value, 16, barrier);
+}
+
+SYN_PTX void syn_bulk_multicast(void *shared, const void *global, unsigned bytes,
+                                syn_mbarrier *barrier, unsigned blocks)
+{
+    emu_multicast(shared, global, bytes, barrier, blocks);
 }
 
 /* ---- Order ---- */

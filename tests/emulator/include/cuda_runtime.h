@@ -233,14 +233,15 @@ enum cudaFuncAttribute {
 };
 struct cudaFuncAttributes {
     size_t sharedSizeBytes, constSizeBytes, localSizeBytes;
-    int maxThreadsPerBlock, numRegs, maxDynamicSharedSizeBytes;
+    int maxThreadsPerBlock, numRegs, maxDynamicSharedSizeBytes, ptxVersion, binaryVersion;
 };
 enum cudaLaunchAttributeID {
     cudaLaunchAttributeCooperative = 2,
-    cudaLaunchAttributeClusterDimension = 4
+    cudaLaunchAttributeClusterDimension = 4,
+    cudaLaunchAttributeProgrammaticStreamSerialization = 6
 };
 union cudaLaunchAttributeValue {
-    int cooperative;
+    int cooperative, programmaticStreamSerializationAllowed;
     struct {
         unsigned x, y, z;
     } clusterDim;

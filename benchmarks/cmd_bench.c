@@ -1,19 +1,20 @@
-/* syncog bench kernels | ppo | score | learn | device */
+/* syncog bench kernels | ppo | score | learn | pretrain | device */
 #include <string.h>
 
 #include "benchmarks/bench_device.h"
 #include "benchmarks/bench_kernels.h"
 #include "benchmarks/bench_learn.h"
 #include "benchmarks/bench_ppo.h"
+#include "benchmarks/bench_pretrain.h"
 #include "benchmarks/bench_score.h"
 #include "kernels/base/options.h"
 
 int syn_cmd_bench(int argc, char **argv);
 
 typedef struct bench_options {
-    int64_t threads, seed, updates, envs;
+    int64_t threads, seed, updates, steps, envs;
     double seconds;
-    const char *device, *precision, *layer, *tasks;
+    const char *device, *precision, *layer, *tasks, *tune;
     bool json, tiny;
 } bench_options;
 
@@ -31,12 +32,19 @@ static const syn_option options[] = {
      "How long a row of kernels is repeated on CUDA.", NULL},
     {"layer", SYN_OPTION_CHOICE, FIELD(layer), "all", 0, 0, "all|lstm-512|bilstm-128|bilstm-256",
      "The layer that kernels measures on CUDA.", NULL},
+    {"tune", SYN_OPTION_TEXT, FIELD(tune), NULL, 0, 0, "FILE",
+     "Write which way is the fastest for which layer, pass and batch to FILE, as kernels measures "
+     "it "
+     "on CUDA; SYNCOG_LSTM_TABLE=FILE then lets --lstm auto go by it.",
+     NULL},
     {"tasks", SYN_OPTION_TEXT, FIELD(tasks), NULL, 0, 0, "FILE",
-     "What learn trains on, as 'syncog tasks' writes it; without: drawn tasks.", NULL},
-    {"seed", SYN_OPTION_INT, FIELD(seed), "1", 0, 1e15, "S", "Of learn.", NULL},
+     "What learn and pretrain train on, as 'syncog tasks' writes it; without: drawn tasks.", NULL},
+    {"seed", SYN_OPTION_INT, FIELD(seed), "1", 0, 1e15, "S", "Of learn and pretrain.", NULL},
     {"envs", SYN_OPTION_INT, FIELD(envs), "0", 0, 1 << 20, "N",
      "Environments of ppo's roll-out, a multiple of 4; 0: 128, on CUDA 4096.", NULL},
     {"updates", SYN_OPTION_INT, FIELD(updates), "60", 1, 100000, "N", "Of learn.", NULL},
+    {"steps", SYN_OPTION_INT, FIELD(steps), "150", 1, 100000, "N",
+     "Of pretrain's gap detector; its ranker takes two thirds of it.", NULL},
     {"tiny", SYN_OPTION_BOOL, FIELD(tiny), NULL, 0, 0, NULL,
      "Small shapes, to try the program itself: the times say nothing.", NULL},
 };
@@ -44,18 +52,20 @@ static const syn_option options[] = {
 static const syn_command command = {
     "bench",
     "measures speed on this machine",
-    "kernels|ppo|score|learn|device",
+    "kernels|ppo|score|learn|pretrain|device",
     "kernels: matrix product, LSTM, BiLSTM and the whole decision; with --device cuda the limits "
     "of the device, then LSTM-512, BiLSTM 2x128 and 2x256 in every way there is, beside cuDNN. "
     "ppo: environment steps, roll-out and update. score: a decision, and those of many sessions in "
     "one batch. learn: a short training run, whose return and "
-    "weights tell whether two devices learn alike. device: what the CUDA device is and can do at "
+    "weights tell whether two devices learn alike. pretrain: the same of phase 1. device: what the "
+    "CUDA device is and can do at "
     "most.\n\n"
     "Run it on an otherwise idle machine; benchmarks/peers/run.sh puts PyTorch beside it, './dev "
     "gpu bench' does so on CUDA.\n\n"
     "Examples:\n"
     "  syncog bench kernels\n"
     "  syncog bench kernels --device cuda --layer lstm-512\n"
+    "  syncog bench kernels --device cuda --tune ~/.cache/syncog/lstm_table.json\n"
     "  syncog bench ppo --threads 2 --json\n"
     "  syncog bench ppo --device cuda --precision mixed --envs 8192\n"
     "  syncog bench score --threads 2\n"
@@ -76,14 +86,18 @@ static syn_status run_on(const char *what, const bench_options *o)
         const syn_bench_learn_options learn = {o->tasks, (uint64_t)o->seed, (int)o->updates,
                                                o->tiny};
         st = syn_bench_learn(&ctx, &learn);
+    } else if (strcmp(what, "pretrain") == 0) {
+        const syn_bench_pretrain_options pretrain = {o->tasks, (uint64_t)o->seed, (int)o->steps,
+                                                     o->tiny};
+        st = syn_bench_pretrain(&ctx, &pretrain);
     } else if (!cuda) {
         st = syn_fail(SYN_ERR_USAGE, "bench device: there is nothing to say without --device cuda");
     } else if (strcmp(what, "device") == 0) {
         syn_gpu_limits limits;
         st = syn_bench_device(&ctx, o->tiny, &limits);
     } else {
-        const syn_gpu_lstm_options lstm = {o->tiny, o->seconds,
-                                           strcmp(o->layer, "all") == 0 ? NULL : o->layer, false};
+        const syn_gpu_lstm_options lstm = {
+            o->tiny, o->seconds, strcmp(o->layer, "all") == 0 ? NULL : o->layer, false, o->tune};
         st = syn_bench_kernels_cuda(&ctx, &lstm);
     }
     syn_ctx_free(&ctx);
@@ -110,10 +124,11 @@ static syn_status run(int argc, char **argv)
                                                o.tiny, (int)o.threads};
         return syn_bench_score(&score);
     }
-    if (strcmp(word, "kernels") == 0 || strcmp(word, "learn") == 0 || strcmp(word, "device") == 0)
+    if (strcmp(word, "kernels") == 0 || strcmp(word, "learn") == 0 ||
+        strcmp(word, "pretrain") == 0 || strcmp(word, "device") == 0)
         return run_on(word, &o);
     return syn_fail(SYN_ERR_USAGE,
-                    "bench: say what to measure: kernels, ppo, score, learn or device");
+                    "bench: say what to measure: kernels, ppo, score, learn, pretrain or device");
 }
 
 int syn_cmd_bench(int argc, char **argv)

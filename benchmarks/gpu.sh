@@ -6,11 +6,13 @@
 #   benchmarks/gpu.sh [tests] [train] [bench]      nothing named: all of them (./dev gpu)
 #
 #   tests   every cuda_ test on the device; compute-sanitizer over those of the ops; equal seeds
-#   train   five short training runs whose final return is compared with the CPU's by interval
+#   train   a short pre-training beside the CPU's; five short training runs whose final return is
+#           compared with the CPU's by interval
 #   bench   the limits of the device, recurrent layers beside cuDNN and PyTorch, PPO, the scorer
 #
 # Results go to $OUT, or build-gpu/results: results.md and results.json, the rows they are made
-# from, and logs. Every stage has its own time limit, and one that fails does not stop the others.
+# from, lstm_table.json (which way of the LSTM is the fastest, for SYNCOG_LSTM_TABLE), and logs.
+# Every stage has its own time limit, and one that fails does not stop the others.
 # SYN_GPU_SECONDS: all of it together (570). SYN_GPU_TASKS: what train learns on, a file of
 # 'syncog tasks' (build-gpu-data/tasks.safetensors where it is there; else drawn tasks).
 # SYN_EMULATED=1: no device; the same on the emulator with tiny sizes, to try this script.
@@ -22,10 +24,10 @@ export PATH=$PATH:/usr/local/cuda/bin
 
 emulated=${SYN_EMULATED:-0}
 seconds=${SYN_GPU_SECONDS:-570}
-folder=build-gpu seeds="1 2 3 4 5" updates=40 tiny=() bench=bench_gpu
+folder=build-gpu seeds="1 2 3 4 5" updates=40 steps=150 tiny=() bench=bench_gpu
 build_limit=300 test_limit=150
 if [ "$emulated" = 1 ]; then
-    folder=build-gpu-emulated seeds="1 2" updates=1 tiny=(--tiny) bench=bench_gpu_emulated
+    folder=build-gpu-emulated seeds="1 2" updates=2 steps=2 tiny=(--tiny) bench=bench_gpu_emulated
     seconds=${SYN_GPU_SECONDS:-3600} build_limit=1800 test_limit=1800
 fi
 out=${OUT:-$folder/results}
@@ -204,6 +206,42 @@ start_cpu_training() {
     done
 }
 
+# fit DEVICE PRECISION NAME: phase 1; one row, which is kept under NAME.
+fit() {
+    local tasks=()
+    [ -z "$tasks_file" ] || tasks=(--tasks "$tasks_file")
+    limited 60 "$folder/$bench" pretrain --device "$1" --precision "$2" --threads 1 --steps "$steps" \
+        "${tiny[@]}" "${tasks[@]}" >"$work/fit.$3" 2>"$work/fit.$3.log"
+}
+
+number() { sed -n "s/.*\"$1\": \"\{0,1\}\([0-9a-f.]*\).*/\1/p" "$2"; }
+
+# Rounding apart, phase 1 learns on the device what it learns on the CPU, and the same bits twice.
+run_pretraining() {
+    local k name on precision
+    for k in cpu:fp32:cpu cuda:fp32:fp32 cuda:fp32:again cuda:mixed:mixed; do
+        IFS=: read -r on precision name <<<"$k"
+        fit "$on" "$precision" "$name" || {
+            verdict failed "pre-training, $name: $(tail -n 1 "$work/fit.$name.log")"
+            return
+        }
+    done
+    cat "$work"/fit.{cpu,fp32,mixed} >>"$rows"
+    for name in fp32 mixed; do
+        if awk -v a="$(number gap_auroc "$work/fit.cpu")" -v b="$(number gap_auroc "$work/fit.$name")" \
+            'BEGIN { exit !(a > 0 && b > 0 && (a - b) ^ 2 < 0.03 ^ 2) }'; then
+            verdict passed "pre-training, $name: AUROC $(number gap_auroc "$work/fit.$name"), $(number gap_auroc "$work/fit.cpu") on the CPU, $(number steps_per_s "$work/fit.$name") and $(number steps_per_s "$work/fit.cpu") steps/s"
+        else
+            verdict failed "pre-training, $name: AUROC $(number gap_auroc "$work/fit.$name"), $(number gap_auroc "$work/fit.cpu") on the CPU"
+        fi
+    done
+    if [ "$(number hash "$work/fit.fp32")" = "$(number hash "$work/fit.again")" ]; then
+        verdict passed "pre-training: equal seeds give equal bits"
+    else
+        verdict failed "pre-training: equal seeds give other bits"
+    fi
+}
+
 run_training() {
     local seed precision pid word rest
     for precision in fp32 mixed; do
@@ -247,7 +285,7 @@ run_benchmarks() {
     local quick=()
     [ "$emulated" = 0 ] || quick=(--layer bilstm-128)
     step "recurrent layers, beside cuDNN"
-    measure kernels 170 "$folder/$bench" kernels --device cuda "${tiny[@]}" "${quick[@]}"
+    measure kernels 190 "$folder/$bench" kernels --device cuda --tune "$out/lstm_table.json" "${tiny[@]}" "${quick[@]}"
     cat "$work/bench.kernels" >>"$rows"
     step "PPO"
     measure ppo 70 "$folder/$bench" ppo --device cuda --json "${tiny[@]}"
@@ -305,7 +343,7 @@ report() {
 main() {
     device=unknown driver=unknown architecture=
     mkdir -p "$out" "$work" || exit 1
-    rm -f "$work"/learn.* "$work"/bench.* "$work"/equal.log
+    rm -f "$work"/learn.* "$work"/fit.* "$work"/bench.* "$work"/equal.log
     rows=$work/rows.jsonl
     : >"$rows"
     tasks_file=${SYN_GPU_TASKS:-}
@@ -331,6 +369,8 @@ main() {
             run_equal_seeds
         fi
         if wanted train; then
+            step "pre-training"
+            run_pretraining
             step "training"
             run_training
         fi

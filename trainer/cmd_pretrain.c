@@ -6,6 +6,7 @@
 
 #include "checkpoints/model_file.h"
 #include "trainer/crossfit.h"
+#include "trainer/machine.h"
 #include "trainer/place.h"
 #include "trainer/ppo_state.h"
 #include "trainer/run.h"
@@ -18,12 +19,13 @@ typedef struct pretrain_options {
     const char *component, *out, *init, *without;
     int64_t cross_fit, ranker_steps, gap_steps, state_steps, batch;
     double dropout, learning_rate, weight_decay;
-    bool leak_test, central, overwrite;
+    bool leak_test, central, overwrite, mix_pieces;
 } pretrain_options;
 
 #define FIELD(name) offsetof(pretrain_options, name)
 static const syn_option options[] = {
     SYN_RUN_OPTIONS,
+    SYN_RUN_TRAIN_OPTIONS,
     {"component", SYN_OPTION_CHOICE, FIELD(component), "all", 0, 0,
      "state_encoder|ckm|gap_detector|all",
      "What to fit; ckm and gap_detector are fitted together, after the ranker.", NULL},
@@ -34,15 +36,17 @@ static const syn_option options[] = {
      NULL},
     {"init", SYN_OPTION_TEXT, FIELD(init), NULL, 0, 0, "DIR",
      "Begin with the weights of this checkpoint (needed by --component state_encoder).", NULL},
+    {"mix-pieces", SYN_OPTION_BOOL, FIELD(mix_pieces), "true", 0, 0, NULL,
+     "Learn from each record twice: with its own pieces (or --pieces), and filled to more, up to "
+     "28; --no-mix-pieces: with its own alone.",
+     NULL},
     {"cross-fit", SYN_OPTION_INT, FIELD(cross_fit), "4", 0, SYN_MODEL_PARTS_MAX, "F",
      "Fit F more on all but one fold each: the policy then trains on records that its judges have "
      "not seen.",
      NULL},
-    {"title-disjoint", SYN_OPTION_BOOL, offsetof(syn_run_config, title_disjoint), NULL, 0, 0, NULL,
-     "Leave out training records that share a title with the test fold.", NULL},
-    {"ranker-steps", SYN_OPTION_INT, FIELD(ranker_steps), "600", 1, 1e7, "N",
+    {"ranker-steps", SYN_OPTION_INT, FIELD(ranker_steps), "900", 1, 1e7, "N",
      "Optimiser steps of the ranker.", NULL},
-    {"gap-steps", SYN_OPTION_INT, FIELD(gap_steps), "900", 1, 1e7, "N",
+    {"gap-steps", SYN_OPTION_INT, FIELD(gap_steps), "1350", 1, 1e7, "N",
      "Optimiser steps of CKM and gap detector; the best of 15 checks on held-out records is kept.",
      NULL},
     {"state-steps", SYN_OPTION_INT, FIELD(state_steps), "150", 1, 1e7, "N",
@@ -102,35 +106,63 @@ static syn_pretrain_config pretrain_config(const pretrain_options *o, uint32_t w
     return c;
 }
 
-static syn_status fit_perception(syn_run *s, const pretrain_options *o, uint32_t without,
-                                 const syn_corpus *corpus, syn_model *m)
+/* One call of the command. */
+typedef struct job {
+    pretrain_options o;
+    uint32_t without;
+    syn_machine machine;
+    syn_run s;
+    syn_corpus corpus;
+    syn_model m;
+    syn_checkpoint *init;
+    char *config, *provenance;
+} job;
+
+static bool first_rank(const job *k)
 {
-    const syn_pretrain_config c = pretrain_config(o, without);
+    return syn_dist_rank(k->machine.dist) == 0;
+}
+
+/* Where the networks are fitted. */
+static syn_ctx *device_of(job *k)
+{
+    return syn_machine_ctx(&k->machine, &k->s.ctx);
+}
+
+static syn_status fit_perception(job *k)
+{
+    const pretrain_options *o = &k->o;
+    const syn_corpus *corpus = &k->corpus;
+    syn_pretrain_config c = pretrain_config(o, k->without);
     syn_pretrain_result r;
-    m->central = c.central;
-    SYN_RETURN_IF(
-        syn_crossfit_run(&s->ctx, &c, &s->data, corpus, (int)o->cross_fit, o->leak_test, m, &r));
+    c.dist = k->machine.dist;
+    c.quiet = !first_rank(k);
+    k->m.central = c.central;
+    SYN_RETURN_IF(syn_crossfit_run(device_of(k), &c, &k->s.data, corpus, (int)o->cross_fit,
+                                   o->leak_test, &k->m, &r));
+    if (!first_rank(k)) return SYN_OK;
     printf("pretrained on %lld records in %.1f s; on those held out: ranker AUROC %.3f, gap AUROC "
            "%.3f, balanced "
            "accuracy %.3f, ECE %.3f, link AUROC %.3f\n",
-           (long long)corpus->records, r.seconds, r.ranker_auroc, r.gap_auroc,
+           (long long)corpus->usable, r.seconds, r.ranker_auroc, r.gap_auroc,
            r.gap_balanced_accuracy, r.gap_ece, r.link_auroc);
     return SYN_OK;
 }
 
-static syn_status fit_state(syn_run *s, const pretrain_options *o, const syn_corpus *corpus,
-                            syn_model *m)
+/* Every rank fits the same. */
+static syn_status fit_state(job *k)
 {
+    const syn_corpus *corpus = &k->corpus;
     syn_state_result r;
     int32_t *all = malloc(sizeof *all * (size_t)corpus->records);
     if (!all)
         return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records",
                         (long long)corpus->records);
-    for (int64_t k = 0; k < corpus->records; k++) all[k] = (int32_t)k;
-    syn_status st = syn_pretrain_state(&s->ctx, m, corpus, all, corpus->records, o->state_steps,
-                                       (uint64_t)o->run.seed, &r);
+    for (int64_t n = 0; n < corpus->records; n++) all[n] = (int32_t)n;
+    syn_status st = syn_pretrain_state(device_of(k), &k->m, corpus, all, corpus->records,
+                                       k->o.state_steps, (uint64_t)k->o.run.seed, &r);
     free(all);
-    if (st == SYN_OK) {
+    if (st == SYN_OK && first_rank(k)) {
         printf("state encoder: tells the next message from %d with accuracy %.2f (chance %.3f)\n",
                (int)(1 / r.chance + 0.5), r.accuracy, r.chance);
     }
@@ -139,12 +171,12 @@ static syn_status fit_state(syn_run *s, const pretrain_options *o, const syn_cor
 
 static char *config_text(const pretrain_options *o)
 {
-    json_t *j =
-        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "phase", "pretrain",
-                  "component", o->component, "seed", (json_int_t)o->run.seed, "pieces",
-                  (json_int_t)o->run.pieces, "cross_fit", (json_int_t)o->cross_fit, "ranker_steps",
-                  (json_int_t)o->ranker_steps, "gap_steps", (json_int_t)o->gap_steps, "batch",
-                  (json_int_t)o->batch, "dropout", o->dropout, "learning_rate", o->learning_rate);
+    json_t *j = json_pack(
+        "{s:s, s:s, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:f, s:f}", "phase", "pretrain", "component",
+        o->component, "seed", (json_int_t)o->run.seed, "pieces", (json_int_t)o->run.pieces,
+        "mix_pieces", o->mix_pieces, "cross_fit", (json_int_t)o->cross_fit, "ranker_steps",
+        (json_int_t)o->ranker_steps, "gap_steps", (json_int_t)o->gap_steps, "batch",
+        (json_int_t)o->batch, "dropout", o->dropout, "learning_rate", o->learning_rate);
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     json_decref(j);
     return text;
@@ -159,7 +191,7 @@ static syn_status parse(pretrain_options *o, int argc, char **argv, uint32_t *wi
 {
     SYN_RETURN_IF(syn_options_parse(&command, o, argc, argv, NULL, done));
     if (*done) return SYN_OK;
-    o->run.weighted = true;
+    o->run.weighted = o->run.own_device = true;
     if (!o->out) return syn_fail(SYN_ERR_USAGE, "pretrain: --out is missing");
     if (!*o->out) return syn_fail(SYN_ERR_USAGE, "pretrain: --out is empty");
     SYN_RETURN_IF(syn_without_parse(o->without, without));
@@ -192,60 +224,89 @@ static syn_status make_model(syn_run *s, const pretrain_options *o, const syn_ch
     return m->has_control ? syn_ppo_state_weights_only(&m->control, init) : SYN_OK;
 }
 
-static syn_status fit(syn_run *s, const pretrain_options *o, uint32_t without,
-                      const syn_corpus *corpus, syn_model *m)
+static syn_status fit(job *k)
 {
-    const bool all = strcmp(o->component, "all") == 0 && !(without & SYN_WITHOUT_STATE);
-    if (!state_only(o)) {
-        for (int k = 0; k < m->parts; k++) syn_perception_free(&s->ctx, &m->part[k]);
-        syn_perception_free(&s->ctx, &m->perception);
-        syn_perception_free(&s->ctx, &m->shuffled);
-        SYN_RETURN_IF(syn_run_about_data(fit_perception(s, o, without, corpus, m), &o->run));
+    const bool all = strcmp(k->o.component, "all") == 0 && !(k->without & SYN_WITHOUT_STATE);
+    syn_ctx *cpu = &k->s.ctx;
+    syn_model *m = &k->m;
+    SYN_RETURN_IF(syn_corpus_upload(device_of(k), &k->corpus));
+    if (!state_only(&k->o)) {
+        for (int p = 0; p < m->parts; p++) syn_perception_free(cpu, &m->part[p]);
+        syn_perception_free(cpu, &m->perception);
+        syn_perception_free(cpu, &m->shuffled);
+        SYN_RETURN_IF(syn_run_about_data(fit_perception(k), &k->o.run));
     }
-    return state_only(o) || all ? fit_state(s, o, corpus, m) : SYN_OK;
+    return state_only(&k->o) || all ? fit_state(k) : SYN_OK;
 }
 
-static syn_status run(int argc, char **argv)
+static syn_status make_corpus(job *k)
 {
-    pretrain_options o;
-    syn_run s = {0};
-    syn_corpus corpus = {0};
-    syn_model m = {0};
-    syn_checkpoint *init = NULL;
-    char *config = NULL, *provenance = NULL;
-    uint32_t without = 0;
-    bool done = false, replaces;
-    syn_status st = parse(&o, argc, argv, &without, &done);
-    if (st != SYN_OK || done) return st;
-    SYN_TRY(syn_place_begin(o.out, o.init, o.overwrite, false, &replaces));
-    if (o.init) SYN_TRY(syn_place_open_init(o.init, &init));
-    SYN_TRY(syn_run_open(&s, &o.run, true));
-    SYN_TRY(syn_run_out(&s, o.out));
-    SYN_TRY(make_model(&s, &o, init, &m));
-    st =
-        syn_corpus_build(&s.ctx, &corpus, &s.data, s.use, s.use, m.idf, m.table, (int)o.run.pieces);
-    SYN_TRY(syn_run_about_data(st, &o.run));
-    SYN_TRY(syn_corpus_weigh(&corpus, &s.data, s.weight));
-    if (state_only(&o)) without = m.perception.without;
-    if (without & SYN_WITHOUT_TITLES) syn_corpus_without_titles(&corpus);
-    SYN_TRY(fit(&s, &o, without, &corpus, &m));
-    config = config_text(&o);
-    provenance = syn_run_provenance(&s, &o.run);
-    const syn_save_facts facts = {.config_json = config, .provenance_json = provenance};
-    SYN_TRY(syn_model_save(o.out, &m, false, &facts, NULL));
-    if (replaces) SYN_TRY(syn_checkpoint_keep_latest(o.out));
-    printf("saved %s\n", o.out);
-done:
-    free(config);
-    free(provenance);
-    syn_checkpoint_close(init);
-    syn_model_free(&s.ctx, &m);
-    syn_corpus_free(&s.ctx, &corpus);
-    syn_run_close(&s);
-    return st;
+    syn_run *s = &k->s;
+    const syn_status st = (k->o.mix_pieces ? syn_corpus_build_mixed : syn_corpus_build)(
+        &s->ctx, &k->corpus, &s->data, s->use, s->use, k->m.idf, k->m.table, (int)k->o.run.pieces);
+    SYN_RETURN_IF(syn_run_about_data(st, &k->o.run));
+    SYN_RETURN_IF(syn_corpus_weigh(&k->corpus, &s->data, s->weight));
+    if (state_only(&k->o)) k->without = k->m.perception.without;
+    if (k->without & SYN_WITHOUT_TITLES) syn_corpus_without_titles(&k->corpus);
+    return SYN_OK;
+}
+
+static syn_status save(job *k, bool replaces)
+{
+    const syn_save_facts facts = {.config_json = k->config, .provenance_json = k->provenance};
+    SYN_RETURN_IF(syn_model_save(k->o.out, &k->m, false, &facts, NULL));
+    if (replaces) SYN_RETURN_IF(syn_checkpoint_keep_latest(k->o.out));
+    printf("saved %s\n", k->o.out);
+    return SYN_OK;
+}
+
+static syn_status run(job *k)
+{
+    const pretrain_options *o = &k->o;
+    bool replaces = false;
+    if (first_rank(k))
+        SYN_RETURN_IF(syn_place_begin(o->out, o->init, o->overwrite, false, &replaces));
+    if (o->init) SYN_RETURN_IF(syn_place_open_init(o->init, &k->init));
+    SYN_RETURN_IF(syn_run_open(&k->s, &o->run, true));
+    k->config = config_text(o);
+    k->provenance = syn_run_provenance(&k->s, &o->run);
+    if (!k->config || !k->provenance)
+        return syn_fail(SYN_ERR_MEMORY, "out of memory for the options");
+    SYN_RETURN_IF(syn_machine_same(&k->machine, k->config, k->provenance,
+                                   k->init ? syn_checkpoint_content_sha256(k->init) : NULL));
+    if (first_rank(k)) SYN_RETURN_IF(syn_run_out(&k->s, o->out));
+    SYN_RETURN_IF(make_model(&k->s, o, k->init, &k->m));
+    SYN_RETURN_IF(make_corpus(k));
+    SYN_RETURN_IF(fit(k));
+    return first_rank(k) ? save(k, replaces) : SYN_OK;
+}
+
+static void job_close(job *k)
+{
+    free(k->config);
+    free(k->provenance);
+    syn_checkpoint_close(k->init);
+    if (k->s.ready) {
+        syn_corpus_unload(device_of(k), &k->corpus);
+        syn_model_free(&k->s.ctx, &k->m);
+        syn_corpus_free(&k->s.ctx, &k->corpus);
+    }
+    syn_run_close(&k->s);
+    syn_machine_close(&k->machine);
+    free(k);
 }
 
 int syn_cmd_pretrain(int argc, char **argv)
 {
-    return syn_exit_code(run(argc, argv));
+    job *k = calloc(1, sizeof *k);
+    bool done = false;
+    if (!k) return syn_exit_code(syn_fail(SYN_ERR_MEMORY, "out of memory"));
+    syn_status st = parse(&k->o, argc, argv, &k->without, &done);
+    if (st == SYN_OK && !done) {
+        st = syn_machine_open(&k->machine, &k->o.run);
+        if (st == SYN_OK) st = run(k);
+    }
+    const int code = syn_machine_end(&k->machine, st);
+    job_close(k);
+    return code;
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/lstm.h"
+#include "trainer/machine.h"
 #include "trainer/place.h"
 #include "trainer/ppo_state.h"
 #include "trainer/stop.h"
@@ -14,9 +14,7 @@ int syn_cmd_train(int argc, char **argv);
 
 typedef struct command_state {
     syn_train_options o;
-    syn_ctx gpu; /* where on_gpu says so */
-    bool on_gpu;
-    syn_dist *dist;
+    syn_machine machine;
     syn_run s;
     syn_corpus corpus;
     syn_model m;
@@ -61,61 +59,23 @@ static syn_status load_model(command_state *k, syn_train_config *c)
     return SYN_OK;
 }
 
-static uint64_t text_hash(const char *text)
-{
-    return syn_dataset_key(text, strlen(text));
-}
-
-/* All ranks must have been told, and have read, the same. */
-static syn_status compare_start(const command_state *k)
-{
-    SYN_RETURN_IF(syn_dist_same(k->dist, text_hash(k->config), "options are"));
-    SYN_RETURN_IF(syn_dist_same(k->dist, text_hash(k->provenance), "data are"));
-    return syn_dist_same(k->dist, text_hash(syn_checkpoint_content_sha256(k->cp)), "checkpoint is");
-}
-
 /* What the folders are wrong for is told before anything is read. */
 static syn_status open_places(command_state *k)
 {
     const syn_train_options *o = &k->o;
     bool replaces;
     if (o->resume) return syn_place_open_run(o->out, &k->cp);
-    if (syn_dist_rank(k->dist) == 0)
+    if (syn_dist_rank(k->machine.dist) == 0)
         SYN_RETURN_IF(syn_place_begin(o->out, o->init, o->overwrite, true, &replaces));
     return syn_place_open_init(o->init, &k->cp);
-}
-
-/* Whether --device auto is a GPU: where each rank of this machine has one of its own. */
-static bool gpu_for_each(void)
-{
-    const int ranks = syn_dist_local_size();
-    return ranks > 0 && ranks <= syn_device_count();
-}
-
-/* This rank's GPU, where it is to have one: before the ranks meet, who sum on it. */
-static syn_status open_device(command_state *k)
-{
-    const syn_train_options *o = &k->o;
-    const bool wanted = strcmp(o->run.device, "cuda") == 0, tunes = o->finetune && *o->finetune;
-    if (wanted && tunes) {
-        return syn_fail(SYN_ERR_USAGE,
-                        "--finetune: judges learn on the CPU alone; give --device cpu");
-    }
-    if (!wanted && (strcmp(o->run.device, "cpu") == 0 || tunes || !gpu_for_each())) return SYN_OK;
-    SYN_RETURN_IF(syn_lstm_variant_set(o->lstm));
-    syn_device_select(syn_dist_local_rank());
-    SYN_RETURN_IF(syn_ctx_init(&k->gpu, SYN_DEVICE_CUDA, (int)o->run.threads));
-    k->on_gpu = true;
-    if (strcmp(o->precision, "mixed") == 0) k->gpu.math = SYN_MATH_MIXED;
-    return SYN_OK;
 }
 
 static syn_status train(command_state *k)
 {
     syn_train_options *o = &k->o;
     syn_train_config c;
-    SYN_RETURN_IF(syn_train_options_config(o, k->on_gpu, k->dist, &c));
-    if (k->on_gpu) c.device = &k->gpu;
+    SYN_RETURN_IF(syn_train_options_config(o, k->machine.on_gpu, k->machine.dist, &c));
+    if (k->machine.on_gpu) c.device = &k->machine.gpu;
     SYN_RETURN_IF(open_places(k));
     SYN_RETURN_IF(syn_run_open(&k->s, &o->run, true));
     c.provenance_json = k->provenance = syn_run_provenance(&k->s, &o->run);
@@ -123,8 +83,9 @@ static syn_status train(command_state *k)
     if (!k->provenance || !k->config)
         return syn_fail(SYN_ERR_MEMORY, "out of memory for the options");
     SYN_RETURN_IF(load_model(k, &c));
-    SYN_RETURN_IF(compare_start(k));
-    if (syn_dist_rank(k->dist) == 0) SYN_RETURN_IF(syn_run_out(&k->s, o->out));
+    SYN_RETURN_IF(syn_machine_same(&k->machine, k->config, k->provenance,
+                                   syn_checkpoint_content_sha256(k->cp)));
+    if (syn_dist_rank(k->machine.dist) == 0) SYN_RETURN_IF(syn_run_out(&k->s, o->out));
     syn_status st = syn_corpus_build(&k->s.ctx, &k->corpus, &k->s.data, k->s.use, k->s.use,
                                      k->m.idf, k->m.table, (int)o->run.pieces);
     SYN_RETURN_IF(syn_run_about_data(st, &o->run));
@@ -132,7 +93,7 @@ static syn_status train(command_state *k)
     if (k->m.perception.without & SYN_WITHOUT_TITLES) syn_corpus_without_titles(&k->corpus);
     st = syn_train(&k->s.ctx, &c, &k->s.data, &k->corpus, &k->m, &k->result);
     SYN_RETURN_IF(syn_run_about_data(st, &o->run));
-    if (syn_dist_rank(k->dist) != 0) return SYN_OK;
+    if (syn_dist_rank(k->machine.dist) != 0) return SYN_OK;
     const syn_train_result *r = &k->result;
     const double busy = r->rollout_seconds + r->update_seconds;
     printf("trained %lld env-steps in %.1f s (%.0f a second: roll-out %.1f s, update %.1f s); best "
@@ -143,15 +104,6 @@ static syn_status train(command_state *k)
     return SYN_OK;
 }
 
-/* What every rank is told by itself (a wrong option, a signal), the first rank says. */
-static int exit_code(const command_state *k, syn_status st)
-{
-    const bool ours = st != SYN_ERR_USAGE && st != SYN_ERR_INTERRUPTED;
-    int code = st == SYN_OK ? 0 : st == SYN_ERR_USAGE ? 2 : 1;
-    if (syn_dist_rank(k->dist) == 0 || ours) code = syn_exit_code(st);
-    return st == SYN_ERR_INTERRUPTED ? 128 + k->result.signal : code;
-}
-
 int syn_cmd_train(int argc, char **argv)
 {
     command_state *k = calloc(1, sizeof *k);
@@ -159,18 +111,12 @@ int syn_cmd_train(int argc, char **argv)
     if (!k) return syn_exit_code(syn_fail(SYN_ERR_MEMORY, "out of memory"));
     syn_status st = syn_train_options_parse(&k->o, argc, argv, &done);
     if (st == SYN_OK && !done) {
-        st = open_device(k);
-        const syn_dist_config ranks = {.backend = k->o.backend,
-                                       .rendezvous = k->o.rendezvous,
-                                       .timeout_s = (int)k->o.rank_timeout,
-                                       .ctx = k->on_gpu ? &k->gpu : NULL};
         syn_stop_watch();
-        if (st == SYN_OK) st = syn_dist_open(&ranks, &k->dist);
+        st = syn_machine_open(&k->machine, &k->o.run);
         if (st == SYN_OK) st = train(k);
-        if (st != SYN_OK && st != SYN_ERR_INTERRUPTED) syn_dist_abort(k->dist, syn_error_text());
     }
-    const int code = exit_code(k, st);
-    syn_dist_close(k->dist);
+    int code = syn_machine_end(&k->machine, st);
+    if (st == SYN_ERR_INTERRUPTED) code = 128 + k->result.signal;
     free(k->config);
     free(k->provenance);
     syn_checkpoint_close(k->cp);
@@ -179,7 +125,7 @@ int syn_cmd_train(int argc, char **argv)
         syn_corpus_free(&k->s.ctx, &k->corpus);
     }
     syn_run_close(&k->s);
-    if (k->on_gpu) syn_ctx_free(&k->gpu);
+    syn_machine_close(&k->machine);
     free(k);
     return code;
 }

@@ -265,6 +265,21 @@ static int nearest(const syn_dataset *ds, const pool *p, const syn_idf *idf, int
 
 /* ---- Tasks ---- */
 
+/* The second form of a record stands behind the first. */
+static bool second_form(const syn_corpus *c, int64_t r)
+{
+    return r > 0 && c->record[r - 1] == c->record[r];
+}
+
+/* How many pieces record r is filled to. */
+static int pieces_wanted(const syn_corpus *c, int64_t r, const syn_record *rec, int pieces)
+{
+    const int first = pieces > rec->piece_count ? pieces : rec->piece_count;
+    if (!second_form(c, r)) return first;
+    syn_rng rng = syn_rng_make(rec->id_key, SYN_STREAM_PRETRAIN);
+    return first + 1 + (int)syn_rng_below(&rng, (uint32_t)(SYN_PIECES_OWN_MAX - first));
+}
+
 static syn_status build_record(syn_corpus *c, int64_t r, const syn_dataset *ds, const pool *p,
                                const syn_idf *idf, const real *table, int pieces,
                                const search *scratch)
@@ -272,14 +287,17 @@ static syn_status build_record(syn_corpus *c, int64_t r, const syn_dataset *ds, 
     const int64_t index = c->record[r];
     const syn_record *rec = &ds->records[index];
     syn_piece_text text[SYN_ROWS_MAX];
-    syn_task_info info = {.pieces = rec->piece_count};
+    syn_task_info info = {.pieces = pieces_wanted(c, r, rec, pieces)};
     int64_t found[NEAREST_MAX];
     uint32_t group[SYN_GROUPS_MAX] = {0};
-    if (pieces > info.pieces) info.pieces = pieces;
-    const int fill = info.pieces - rec->piece_count, want = fill + SYN_FOREIGN_ROWS;
+    int want = info.pieces - rec->piece_count + SYN_FOREIGN_ROWS;
     const int there = nearest(ds, p, idf, index, want, scratch, found);
     if (there < 0)
         return syn_fail(SYN_ERR_MEMORY, "out of memory while foreign pieces were sought");
+    if (there < want && there >= SYN_FOREIGN_ROWS && second_form(c, r)) {
+        info.pieces -= want - there; /* as far as the others can lend */
+        want = there;
+    }
     if (there < want) {
         return syn_fail(SYN_ERR_FORMAT,
                         "record \"%s\": only few other records of its data set have pieces that "
@@ -317,9 +335,28 @@ static syn_status build_record(syn_corpus *c, int64_t r, const syn_dataset *ds, 
     return SYN_OK;
 }
 
-syn_status syn_corpus_build(syn_ctx *ctx, syn_corpus *c, const syn_dataset *ds, const uint8_t *use,
-                            const uint8_t *pool_use, const syn_idf *idf, const real *table,
-                            int pieces)
+/* Lists the usable records, with `mixed` twice where a second form can have more pieces. Returns
+ * how many records are usable. */
+static int64_t list_records(syn_corpus *c, const syn_dataset *ds, const uint8_t *use, int pieces,
+                            bool mixed)
+{
+    int64_t usable = 0;
+    for (int64_t r = 0; r < ds->record_count; r++) {
+        const syn_record *rec = &ds->records[r];
+        if (!rec->answerable || rec->gold_count <= 0 || rec->gold_count >= rec->piece_count)
+            continue;
+        if (use && !use[r]) continue;
+        usable++;
+        c->record[c->records++] = r;
+        if (mixed && pieces < SYN_PIECES_OWN_MAX && rec->piece_count < SYN_PIECES_OWN_MAX)
+            c->record[c->records++] = r;
+    }
+    return usable;
+}
+
+static syn_status build(syn_ctx *ctx, syn_corpus *c, const syn_dataset *ds, const uint8_t *use,
+                        const uint8_t *pool_use, const syn_idf *idf, const real *table, int pieces,
+                        bool mixed)
 {
     syn_status st = SYN_OK;
     pool pools[SYN_SOURCES_MAX] = {0};
@@ -329,18 +366,14 @@ syn_status syn_corpus_build(syn_ctx *ctx, syn_corpus *c, const syn_dataset *ds, 
     memset(c, 0, sizeof *c);
     SYN_REQUIRE(pieces >= 0 && pieces <= SYN_PIECES_OWN_MAX, "pieces is %d, allowed are 0 to %d",
                 pieces, SYN_PIECES_OWN_MAX);
-    c->record = malloc(sizeof *c->record * (size_t)(ds->record_count + 1));
+    c->record = malloc(sizeof *c->record * (size_t)(2 * ds->record_count + 1));
     if (!c->record)
         return syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records",
                         (long long)ds->record_count);
-    for (int64_t r = 0; r < ds->record_count; r++) {
-        const syn_record *rec = &ds->records[r];
-        bool usable = rec->answerable && rec->gold_count > 0 && rec->gold_count < rec->piece_count;
-        if ((!use || use[r]) && usable) c->record[c->records++] = r;
-    }
-    if (c->records < 2) {
+    c->usable = list_records(c, ds, use, pieces, mixed);
+    if (c->usable < 2) {
         st = syn_fail(SYN_ERR_FORMAT, "%lld usable records are too few: at least 2 are needed",
-                      (long long)c->records);
+                      (long long)c->usable);
         goto done;
     }
     SYN_TRY(syn_tasks_alloc(ctx, &c->tasks, 2 * c->records));
@@ -373,6 +406,20 @@ done:
     for (int i = 0; i < SYN_SOURCES_MAX; i++) pool_free(&pools[i]);
     if (st != SYN_OK) syn_corpus_free(ctx, c);
     return st;
+}
+
+syn_status syn_corpus_build(syn_ctx *ctx, syn_corpus *c, const syn_dataset *ds, const uint8_t *use,
+                            const uint8_t *pool_use, const syn_idf *idf, const real *table,
+                            int pieces)
+{
+    return build(ctx, c, ds, use, pool_use, idf, table, pieces, false);
+}
+
+syn_status syn_corpus_build_mixed(syn_ctx *ctx, syn_corpus *c, const syn_dataset *ds,
+                                  const uint8_t *use, const uint8_t *pool_use, const syn_idf *idf,
+                                  const real *table, int pieces)
+{
+    return build(ctx, c, ds, use, pool_use, idf, table, pieces, true);
 }
 
 syn_status syn_corpus_weigh(syn_corpus *c, const syn_dataset *ds,

@@ -13,9 +13,11 @@
 
 typedef struct syn_corpus {
     int64_t records;
-    int64_t *record; /* (records): index into the dataset */
-    syn_tasks tasks; /* (2 * records) */
-    float *weight;   /* (records): how often a record is drawn beside others; NULL: all alike */
+    int64_t usable; /* records of the dataset that are in it: fewer where some stand in two forms */
+    int64_t *record;        /* (records): index into the dataset, ascending */
+    syn_tasks tasks;        /* (2 * records), in host memory */
+    syn_tasks device_tasks; /* the same on a CUDA device: syn_corpus_upload */
+    float *weight; /* (records): how often a record is drawn beside others; NULL: all alike */
 } syn_corpus;
 
 /* The training corpus's idf from the pieces of the records marked in use[ds->record_count] (NULL:
@@ -31,7 +33,26 @@ SYN_WARN_UNUSED syn_status syn_corpus_idf(const syn_dataset *ds, const uint8_t *
 SYN_WARN_UNUSED syn_status syn_corpus_build(syn_ctx *ctx, syn_corpus *c, const syn_dataset *ds,
                                             const uint8_t *use, const uint8_t *pool,
                                             const syn_idf *idf, const real *table, int pieces);
+
+/* The same, with every record in two forms, one behind the other: as above, and, where it has room,
+ * filled to a number of pieces between one more than that and 28, which its id decides; to fewer
+ * where the others cannot lend as many. What is fitted on both knows small evidence and large. */
+SYN_WARN_UNUSED syn_status syn_corpus_build_mixed(syn_ctx *ctx, syn_corpus *c,
+                                                  const syn_dataset *ds, const uint8_t *use,
+                                                  const uint8_t *pool, const syn_idf *idf,
+                                                  const real *table, int pieces);
 void syn_corpus_free(syn_ctx *ctx, syn_corpus *c);
+
+/* Copies the tasks to ctx's device, for every context of it; on the CPU there is nothing to do.
+ * Errors: SYN_ERR_MEMORY, SYN_ERR_DEVICE. The copy is freed by the second. */
+SYN_WARN_UNUSED syn_status syn_corpus_upload(syn_ctx *ctx, syn_corpus *c);
+void syn_corpus_unload(syn_ctx *ctx, syn_corpus *c);
+
+/* The tasks in ctx's memory. */
+static inline const syn_tasks *syn_corpus_tasks(const syn_ctx *ctx, const syn_corpus *c)
+{
+    return ctx->device == SYN_DEVICE_CPU ? &c->tasks : &c->device_tasks;
+}
 
 /* Gives every record the weight of its source, above 0; equal weights are none. Errors:
  * SYN_ERR_MEMORY. */

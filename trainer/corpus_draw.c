@@ -13,6 +13,20 @@ void syn_corpus_free(syn_ctx *ctx, syn_corpus *c)
     memset(c, 0, sizeof *c);
 }
 
+syn_status syn_corpus_upload(syn_ctx *ctx, syn_corpus *c)
+{
+    if (ctx->device == SYN_DEVICE_CPU) return SYN_OK;
+    SYN_RETURN_IF(syn_tasks_alloc(ctx, &c->device_tasks, c->tasks.count));
+    const syn_status st = syn_tasks_upload(ctx, &c->device_tasks, 0, &c->tasks);
+    if (st != SYN_OK) syn_corpus_unload(ctx, c);
+    return st;
+}
+
+void syn_corpus_unload(syn_ctx *ctx, syn_corpus *c)
+{
+    if (ctx->device != SYN_DEVICE_CPU) syn_tasks_free(ctx, &c->device_tasks);
+}
+
 _Static_assert((int)SYN_DRAW_BLOCKS_MAX >= (int)SYN_SOURCES_MAX, "a block for every file");
 
 /* Files come one after the other, so a list has no more blocks than there are files. */

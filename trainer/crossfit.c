@@ -10,6 +10,7 @@ int syn_crossfit_fold(const syn_record *r, int folds)
 
 /* What one fit is for: parts come first, then the fit on all, then the one on shuffled labels. */
 typedef struct plan {
+    const syn_ctx *ctx; /* on whose device */
     const syn_pretrain_config *cfg;
     const syn_dataset *ds;
     const syn_corpus *corpus;
@@ -18,10 +19,8 @@ typedef struct plan {
     syn_pretrain_result *result;
 } plan;
 
-static syn_status fit(const plan *pl, int number)
+static syn_status fit_on(syn_ctx *ctx, const plan *pl, int number)
 {
-    syn_ctx ctx;
-    SYN_RETURN_IF(syn_ctx_init(&ctx, SYN_DEVICE_CPU, 1));
     const bool part = number < pl->folds, all = number == pl->folds;
     int32_t *records = malloc(sizeof *records * (size_t)pl->corpus->records);
     int64_t count = 0;
@@ -37,13 +36,55 @@ static syn_status fit(const plan *pl, int number)
     syn_perception *p = part  ? &pl->model->part[number]
                         : all ? &pl->model->perception
                               : &pl->model->shuffled;
-    syn_status st = records ? syn_pretrain_perception(&ctx, &c, pl->ds, pl->corpus, records, count,
+    syn_status st = records ? syn_pretrain_perception(ctx, &c, pl->ds, pl->corpus, records, count,
                                                       p, all ? pl->result : &unused)
                             : syn_fail(SYN_ERR_MEMORY, "out of memory for %lld records",
                                        (long long)pl->corpus->records);
     free(records);
+    return st;
+}
+
+/* In a context of its own, of one thread. */
+static syn_status fit(const plan *pl, int number)
+{
+    syn_ctx ctx;
+    if (pl->ctx->device != SYN_DEVICE_CPU) syn_device_select(syn_dist_local_rank());
+    SYN_RETURN_IF(syn_ctx_init(&ctx, pl->ctx->device, 1));
+    ctx.math = pl->ctx->math;
+    const syn_status st = fit_on(&ctx, pl, number);
     syn_ctx_free(&ctx);
     return st;
+}
+
+/* The longest first; it shows the progress. */
+static int number_of(const plan *pl, int k)
+{
+    return k == 0 ? pl->folds : k <= pl->folds ? k - 1 : k;
+}
+
+/* The ranks share each fit, so fits follow one another: what the ranks sum is on ctx's device, in
+ * the order of its stream. */
+static syn_status fit_together(syn_ctx *ctx, const plan *pl, int fits)
+{
+    for (int k = 0; k < fits; k++) SYN_RETURN_IF(fit_on(ctx, pl, number_of(pl, k)));
+    return SYN_OK;
+}
+
+static syn_status fit_side_by_side(const plan *pl, int fits, int threads)
+{
+    syn_status st = SYN_OK;
+    char sentence[1024] = "";
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (int k = 0; k < fits; k++) {
+        syn_status s = fit(pl, number_of(pl, k));
+        if (s == SYN_OK) continue;
+#pragma omp critical
+        {
+            st = s; /* the sentence is that thread's; the caller's needs it */
+            strncpy(sentence, syn_error_text(), sizeof sentence - 1);
+        }
+    }
+    return st == SYN_OK ? st : syn_fail(st, "%s", sentence);
 }
 
 syn_status syn_crossfit_run(syn_ctx *ctx, const syn_pretrain_config *cfg, const syn_dataset *ds,
@@ -52,24 +93,10 @@ syn_status syn_crossfit_run(syn_ctx *ctx, const syn_pretrain_config *cfg, const 
 {
     SYN_REQUIRE(folds == 0 || (folds >= 2 && folds <= SYN_MODEL_PARTS_MAX),
                 "cross-fitting takes 2 to %d folds, or 0", SYN_MODEL_PARTS_MAX);
-    const plan pl = {cfg, ds, corpus, folds, model, result};
+    const plan pl = {ctx, cfg, ds, corpus, folds, model, result};
     const int fits = folds + 1 + shuffled;
-    syn_status st = SYN_OK;
-    char sentence[1024] = "";
-#pragma omp parallel for schedule(dynamic, 1) num_threads(ctx->threads)
-    for (int k = 0; k < fits; k++) {
-        int number = k == 0       ? folds
-                     : k <= folds ? k - 1
-                                  : k; /* the longest first; it shows the progress */
-        syn_status s = fit(&pl, number);
-        if (s == SYN_OK) continue;
-#pragma omp critical
-        {
-            st = s; /* the sentence is that thread's; the caller's needs it */
-            strncpy(sentence, syn_error_text(), sizeof sentence - 1);
-        }
-    }
-    if (st != SYN_OK) return syn_fail(st, "%s", sentence);
+    SYN_RETURN_IF(syn_dist_size(cfg->dist) > 1 ? fit_together(ctx, &pl, fits)
+                                               : fit_side_by_side(&pl, fits, ctx->threads));
     model->parts = folds;
     model->has_perception = true;
     model->has_shuffled = shuffled;

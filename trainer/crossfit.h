@@ -12,8 +12,10 @@
 int syn_crossfit_fold(const syn_record *r, int folds);
 
 /* Fits model->perception, `folds` parts (0, or 2 to SYN_MODEL_PARTS_MAX) and, when asked for, the
- * one on shuffled labels; as many at a time as ctx has threads, each on one. Bit-equal for equal
- * seeds, records and folds, whatever the number of threads. result: of the fit on all. */
+ * one on shuffled labels, on ctx's device, which has the corpus; as many at a time as ctx has
+ * threads, each on one. With several ranks (cfg->dist) the fits follow one another, each shared by
+ * all ranks: collective. Bit-equal for equal seeds, records, folds, ranks and devices, whatever the
+ * number of threads of a single rank. result: of the fit on all. */
 SYN_WARN_UNUSED syn_status syn_crossfit_run(syn_ctx *ctx, const syn_pretrain_config *cfg,
                                             const syn_dataset *ds, const syn_corpus *corpus,
                                             int folds, bool shuffled, syn_model *model,

@@ -269,6 +269,38 @@ syn_status syn_dist_sum_wait(syn_dist *d)
     return stage_in(d);
 }
 
+bool syn_dist_sum_queues(const syn_dist *d)
+{
+    return syn_dist_size(d) > 1 && d->use_nccl;
+}
+
+/* A failure that the communication thread knows says more than what came of it here. */
+static syn_status explain(syn_dist *d, syn_status st)
+{
+    pthread_mutex_lock(&d->lock);
+    if (st != SYN_OK && d->failed) st = failure(d);
+    pthread_mutex_unlock(&d->lock);
+    return st;
+}
+
+syn_status syn_dist_sum_queue(syn_dist *d, const syn_dist_part *part, int parts)
+{
+    SYN_REQUIRE(syn_dist_sum_queues(d), "sums over ranks are queued with NCCL alone");
+    SYN_REQUIRE(part && parts > 0 && parts <= SYN_DIST_PARTS_MAX, "a sum over ranks of %d parts",
+                parts);
+    for (int k = 0; k < parts; k++)
+        SYN_REQUIRE(part[k].x && part[k].n > 0, "a sum over ranks of nothing");
+    return explain(d, syn_dist_nccl_queue(d, part, parts));
+}
+
+syn_status syn_dist_sum_launched(syn_dist *d)
+{
+    syn_dist_job job = {.kind = SYN_DIST_FOLLOW};
+    SYN_REQUIRE(syn_dist_sum_queues(d), "sums over ranks are queued with NCCL alone");
+    SYN_RETURN_IF(syn_dist_nccl_mark(d, &job.event));
+    return post(d, &job);
+}
+
 syn_status syn_dist_sum_f64(syn_dist *d, double *x, int64_t n)
 {
     if (syn_dist_size(d) == 1 || n == 0) return SYN_OK;

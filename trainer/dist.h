@@ -19,9 +19,13 @@
 
 #include "kernels/base/ctx.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct syn_dist syn_dist;
 
-enum { SYN_RANKS_MAX = 1024 };
+enum { SYN_RANKS_MAX = 1024, SYN_DIST_PARTS_MAX = 8 };
 
 typedef struct syn_dist_config {
     /* "auto", NULL: mpi when mpirun started several ranks, tcp when SYNCOG_RANKS or Slurm did, and
@@ -67,6 +71,21 @@ int syn_dist_local_size(void);
 SYN_WARN_UNUSED syn_status syn_dist_sum_begin(syn_dist *d, real *x, int64_t n);
 SYN_WARN_UNUSED syn_status syn_dist_sum_wait(syn_dist *d);
 
+/* The same sums, on CUDA with NCCL, queued on the context's stream and no more: they may be part of
+ * what is recorded there as a graph, take their scratch from the context, and wait for nothing.
+ * Several parts, at most SYN_DIST_PARTS_MAX, cost as much as one of their size. Not while posted
+ * sums are under way. Once the work is queued (a graph: launched), `launched` posts that it is to
+ * end within timeout_s, and syn_dist_sum_wait waits for it; the host may wait for the stream only
+ * after that, and frees graphs that hold sums before the close. When a rank fails, what waits for
+ * it on the device is given up, and the stream comes to its end. */
+typedef struct syn_dist_part {
+    real *x; /* (n), inout */
+    int64_t n;
+} syn_dist_part;
+bool syn_dist_sum_queues(const syn_dist *d); /* whether this is to be had; NULL: no */
+SYN_WARN_UNUSED syn_status syn_dist_sum_queue(syn_dist *d, const syn_dist_part *part, int parts);
+SYN_WARN_UNUSED syn_status syn_dist_sum_launched(syn_dist *d);
+
 /* Blocking, host memory, in place; the same tree. */
 SYN_WARN_UNUSED syn_status syn_dist_sum_f64(syn_dist *d, double *x, int64_t n);
 SYN_WARN_UNUSED syn_status syn_dist_max_f64(syn_dist *d, double *x, int64_t n);
@@ -82,4 +101,7 @@ SYN_WARN_UNUSED syn_status syn_dist_broadcast(syn_dist *d, void *x, int64_t byte
  * not rank 0's", with `what` as in "weights at update 300 are". */
 SYN_WARN_UNUSED syn_status syn_dist_same(syn_dist *d, uint64_t hash, const char *what);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -7,7 +7,7 @@
  * dist_meet.c   how ranks find rank 0: address lists, tcp://, file:
  * dist_hello.c  rank 0 and the others connect
  * dist_star.c   one TCP connection between rank 0 and every other: beats, reasons, small data
- * dist_mpi.c, dist_nccl.c   the two libraries, each behind a few functions */
+ * dist_mpi.c, dist_nccl.cu  the two libraries, each behind a few functions */
 #ifndef SYN_TRAINER_DIST_PRIVATE_H
 #define SYN_TRAINER_DIST_PRIVATE_H
 
@@ -15,6 +15,10 @@
 #include <stdbool.h>
 
 #include "trainer/dist.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 enum {
     SYN_DIST_JOBS_MAX = 256, /* buckets posted and not yet summed */
@@ -25,6 +29,7 @@ enum {
 
 typedef enum syn_dist_job_kind {
     SYN_DIST_SUM,
+    SYN_DIST_FOLLOW, /* until the device has passed the event */
     SYN_DIST_SUM_F64,
     SYN_DIST_MAX_F64,
     SYN_DIST_GATHER,
@@ -239,15 +244,23 @@ SYN_WARN_UNUSED syn_status syn_dist_mpi_exchange(syn_dist *d, int to, const void
                                                  int64_t out_bytes, int from, void *in,
                                                  int64_t in_bytes);
 
-/* ---- dist_nccl.c: SYN_ERR_UNSUPPORTED in builds without NCCL ---- */
+/* ---- dist_nccl.cu: SYN_ERR_UNSUPPORTED in builds without NCCL (dist_nccl.c) ---- */
 
 bool syn_dist_nccl_built(void);
 /* The caller's side, before the thread starts: keeps the current device. */
 SYN_WARN_UNUSED syn_status syn_dist_nccl_prepare(syn_dist *d);
 SYN_WARN_UNUSED syn_status syn_dist_nccl_open(syn_dist *d);
-void syn_dist_nccl_close(syn_dist *d); /* aborts when something has failed */
+/* After a failure, once and at once: no device waits for another rank any more. */
+void syn_dist_nccl_abort(syn_dist *d);
+void syn_dist_nccl_close(syn_dist *d);
 /* The caller's side: an event behind what is queued on ctx's stream. */
 SYN_WARN_UNUSED syn_status syn_dist_nccl_mark(syn_dist *d, void **event);
 SYN_WARN_UNUSED syn_status syn_dist_nccl_sum(syn_dist *d, const syn_dist_job *job);
+SYN_WARN_UNUSED syn_status syn_dist_nccl_follow(syn_dist *d, const syn_dist_job *job);
+/* The caller's side of syn_dist_sum_queue. */
+SYN_WARN_UNUSED syn_status syn_dist_nccl_queue(syn_dist *d, const syn_dist_part *part, int parts);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

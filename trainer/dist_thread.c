@@ -116,6 +116,7 @@ static void set_failed(syn_dist *d, syn_status st)
     snprintf(d->sentence, sizeof d->sentence, "%s", syn_error_text());
     pthread_mutex_unlock(&d->lock);
     syn_dist_star_tell(d, d->sentence);
+    syn_dist_nccl_abort(d);
     pthread_mutex_lock(&d->lock);
     d->abort_sent = true;
     pthread_cond_broadcast(&d->finished);

@@ -229,6 +229,8 @@ syn_status syn_dist_run(syn_dist *d, const syn_dist_job *job)
         if (d->nccl) return syn_dist_nccl_sum(d, job);
         if (d->mpi) return sum_in_parts(d, job->x, job->n);
         return reduce_at_zero(d, job->kind, job->x, job->n, sizeof(real));
+    case SYN_DIST_FOLLOW:
+        return syn_dist_nccl_follow(d, job);
     case SYN_DIST_SUM_F64:
     case SYN_DIST_MAX_F64:
         return reduce_at_zero(d, job->kind, job->x, job->n, sizeof(double));

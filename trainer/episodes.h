@@ -4,6 +4,7 @@
 
 #include "engine/observe.h"
 #include "trainer/corpus.h"
+#include "trainer/labels.h"
 
 typedef struct syn_episode_config {
     syn_env_config env;
@@ -26,15 +27,5 @@ void syn_episode_draw_weighted(syn_env *env, const syn_episode_config *cfg,
                                const syn_corpus *corpus, const int32_t *records,
                                int64_t record_count, const syn_draw *draw, uint64_t seed,
                                uint64_t number);
-
-/* Labels: agent i lacks part of S; j holds a part of S that i lacks. */
-static inline bool syn_label_gap(const syn_env *e, int i)
-{
-    return (e->gold & ~e->memory[i]) != 0;
-}
-static inline bool syn_label_link(const syn_env *e, int i, int j)
-{
-    return (e->gold & e->memory[j] & ~e->memory[i]) != 0;
-}
 
 #endif

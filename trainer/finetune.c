@@ -6,6 +6,7 @@
 
 #include "kernels/base/progress.h"
 #include "kernels/tree_sum.h"
+#include "trainer/finetune_private.h"
 #include "trainer/gap_batch.h"
 #include "trainer/ppo_private.h"
 #include "trainer/pretrain.h"
@@ -13,8 +14,6 @@
 enum { CHUNK = 64, CALIBRATION_STATES = 2048, N = SYN_AGENTS_MAX };
 
 enum { DCKM_NONE, DCKM_WANTED, DCKM_THERE };
-
-static const double share = 0.5; /* of both losses in what is minimised */
 
 static const char *const names[] = {"ckm", "gap"};
 
@@ -44,34 +43,38 @@ const char *syn_finetune_text(unsigned what)
 
 /* ---- States ---- */
 
-static int64_t shards(const syn_ppo *p)
-{
-    return p->cfg.minibatches * p->local;
-}
-
 static syn_env *seen_of(const syn_finetune *f, int64_t shard)
 {
-    const syn_ppo_config *c = &f->ppo->cfg;
-    return f->seen + shard * c->horizon * c->shard_envs;
+    return syn_finetune_seen(f, shard);
+}
+
+static void begin(void *user)
+{
+    syn_finetune *f = user;
+    f->update = f->ppo->updates;
+    for (int64_t k = 0; k < syn_finetune_shards(f); k++)
+        f->dckm_state[k] = f->dckm ? DCKM_WANTED : DCKM_NONE;
 }
 
 /* The first turn's vectors are those of all agents, whatever has changed. */
-static void see(void *user, int64_t shard, int64_t turn, const syn_env *envs)
+static syn_status see(void *user, int64_t shard, int64_t turn, const syn_env *envs)
 {
     syn_finetune *f = user;
+    syn_ctx *ctx = f->ppo->ctx;
     const int64_t E = f->ppo->cfg.shard_envs;
     syn_env *to = seen_of(f, shard) + turn * E;
-    memcpy(to, envs, sizeof *to * (size_t)E);
-    if (turn > 0) return;
-    for (int64_t e = 0; e < E; e++) to[e].changed = (1u << to[e].agents) - 1;
-    f->update = f->ppo->updates;
-    f->dckm_state[shard] = f->dckm ? DCKM_WANTED : DCKM_NONE;
+    SYN_RETURN_IF(syn_copy(ctx, to, envs, sizeof *to * (size_t)E));
+    if (turn > 0) return SYN_OK;
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    uint32_t *changed = SYN_SCRATCH(ctx, uint32_t, E);
+    const syn_status st = changed ? syn_ppo_mark_all(ctx, E, to, changed) : SYN_ERR_MEMORY;
+    syn_scratch_pop(ctx, mark);
+    return st;
 }
 
 static real *dckm_of(const syn_finetune *f, int64_t shard)
 {
-    const syn_ppo_config *c = &f->ppo->cfg;
-    return f->dckm + shard * c->horizon * c->shard_envs * N * SYN_CKM;
+    return syn_finetune_dckm(f, shard);
 }
 
 /* The first pass after a roll-out fills it. */
@@ -104,53 +107,60 @@ syn_status syn_finetune_init(syn_finetune *f, unsigned what, double lr, syn_ppo 
                 "there is nothing to finetune");
     SYN_REQUIRE(model->has_perception && !model->parts,
                 "finetuning takes a model whose one perception plays, without cross-fitted parts");
-    syn_params *t = &model->perception.params;
+    syn_ctx *ctx = p->ctx, host = {.device = SYN_DEVICE_CPU, .threads = 1};
+    const bool copied = ctx->device != SYN_DEVICE_CPU;
     const int64_t T = p->cfg.horizon, E = p->cfg.shard_envs;
     f->every = T < SYN_FINETUNE_EVERY ? T : SYN_FINETUNE_EVERY;
-    f->perception = &model->perception;
+    f->host = &model->perception;
+    f->perception = copied ? &p->device->perception[0] : f->host;
     f->central = model->central;
     f->lr = lr;
     f->first = what & SYN_FINETUNE_CKM ? SYN_P_IN_W : SYN_P_GAP_W1;
     f->last = what & SYN_FINETUNE_GAP ? SYN_P_GAP_B5 : SYN_P_EMPTY;
     f->ppo = p;
-    SYN_RETURN_IF(syn_params_trainable(p->ctx, t));
-    SYN_RETURN_IF(syn_observer_init(p->ctx, &f->observer, E > CHUNK ? E : CHUNK, f->central));
-    const size_t states = (size_t)(shards(p) * T * E);
-    f->seen = malloc(sizeof *f->seen * states);
-    f->dckm_state = calloc((size_t)shards(p), 1);
-    if (what & SYN_FINETUNE_CKM) f->dckm = malloc(sizeof *f->dckm * states * N * SYN_CKM);
-    f->sums = malloc(sizeof *f->sums * (size_t)(p->local * (span(f) + SYN_GAP_OUT)));
+    SYN_RETURN_IF(syn_params_trainable(&host, &f->host->params));
+    SYN_RETURN_IF(syn_params_trainable(ctx, &f->perception->params));
+    SYN_RETURN_IF(
+        syn_observer_init(ctx, &f->observer, copied || E > CHUNK ? E : CHUNK, f->central));
+    if (copied) SYN_RETURN_IF(syn_finetune_device_init(f));
+    const size_t states = (size_t)(syn_finetune_shards(f) * T * E);
+    f->seen = syn_device_alloc(ctx, sizeof *f->seen * states);
+    f->dckm_state = calloc((size_t)syn_finetune_shards(f), 1);
+    if (what & SYN_FINETUNE_CKM)
+        f->dckm = syn_device_alloc(ctx, sizeof *f->dckm * states * N * SYN_CKM);
+    f->sums = syn_device_alloc(ctx, sizeof *f->sums * (size_t)(p->local * (span(f) + SYN_GAP_OUT)));
     f->best = malloc(sizeof *f->best * (size_t)span(f));
     if (!f->seen || !f->dckm_state || (what & SYN_FINETUNE_CKM && !f->dckm) || !f->sums ||
         !f->best) {
         syn_finetune_free(f);
         return syn_fail(SYN_ERR_MEMORY, "out of memory for finetuning");
     }
-    syn_finetune_keep(f, f->perception);
-    p->watch = (syn_ppo_watch){see, want_dckm, f};
+    syn_finetune_keep(f, f->host);
+    p->watch = (syn_ppo_watch){begin, see, want_dckm, f};
     return SYN_OK;
 }
 
 void syn_finetune_free(syn_finetune *f)
 {
     if (f->ppo) {
+        syn_ctx *ctx = f->ppo->ctx;
         f->ppo->watch = (syn_ppo_watch){0};
-        syn_observer_free(f->ppo->ctx, &f->observer);
+        syn_finetune_device_free(f);
+        syn_observer_free(ctx, &f->observer);
+        syn_device_free(ctx, f->seen);
+        syn_device_free(ctx, f->dckm);
+        syn_device_free(ctx, f->sums);
     }
-    free(f->seen);
-    free(f->dckm);
     free(f->dckm_state);
-    free(f->sums);
     free(f->best);
     memset(f, 0, sizeof *f);
 }
 
 /* ---- Gaps and links ---- */
 
-/* The turns that this update takes. */
 static int64_t first_turn(const syn_finetune *f)
 {
-    return f->update % f->every;
+    return syn_finetune_first_turn(f);
 }
 
 static int64_t turns_taken(const syn_finetune *f)
@@ -192,20 +202,20 @@ done:
 
 /* Means over the shard's states, divided by the shards of the minibatch, so that their sum over
  * those is the mean. number: of the shard, among all that were ever learnt from. */
-static syn_status learn_states(syn_finetune *f, int64_t shard, int64_t number,
-                               real loss[SYN_GAP_OUT])
+static syn_status learn_states(syn_finetune *f, int64_t shard, int64_t number, real *loss)
 {
     const syn_ppo_config *c = &f->ppo->cfg;
     const int64_t n = turns_taken(f) * c->shard_envs;
     const int64_t chunks = (c->horizon * c->shard_envs + CHUNK - 1) / CHUNK;
     int64_t links = 0;
+    if (f->device) return syn_finetune_device_states(f, shard, number, loss);
     for (int64_t k = 0; k < n; k++) {
         const int agents = state_taken(f, shard, k)->agents;
         links += agents * (agents - 1);
     }
     const real scale[SYN_GAP_OUT] = {
-        [SYN_GAP] = (real)(share / (double)(3 * n * c->shards)),
-        [SYN_LINK] = (real)(share / (double)(links * c->shards)),
+        [SYN_GAP] = (real)(syn_finetune_share / (double)(3 * n * c->shards)),
+        [SYN_LINK] = (real)(syn_finetune_share / (double)(links * c->shards)),
     };
     memset(loss, 0, sizeof *loss * SYN_GAP_OUT);
     for (int64_t at = 0; at < n; at += CHUNK) {
@@ -274,13 +284,14 @@ done:
 static syn_status flow(syn_finetune *f, int64_t shard)
 {
     const int64_t E = f->ppo->cfg.shard_envs;
+    f->dckm_state[shard] = DCKM_NONE;
+    if (f->device) return syn_finetune_device_flow(f, shard);
     f->observer.envs = E;
     sum_over_turns(f, shard);
     for (int64_t t = 0; t < f->ppo->cfg.horizon; t++) {
         SYN_RETURN_IF(
             flow_turn(f, seen_of(f, shard) + t * E, dckm_of(f, shard) + t * E * N * SYN_CKM));
     }
-    f->dckm_state[shard] = DCKM_NONE;
     return SYN_OK;
 }
 
@@ -297,25 +308,25 @@ static syn_status learn_shard(syn_finetune *f, int64_t m, int64_t l)
     SYN_RETURN_IF(syn_params_zero_grad(p->ctx, &f->perception->params));
     SYN_RETURN_IF(learn_states(f, shard, number, row + span(f)));
     if (f->dckm_state[shard] == DCKM_THERE) SYN_RETURN_IF(flow(f, shard));
-    memcpy(row, range(f, f->perception->params.grad), sizeof *row * (size_t)span(f));
-    return SYN_OK;
+    return syn_copy(p->ctx, row, range(f, f->perception->params.grad),
+                    sizeof *row * (size_t)span(f));
 }
 
 /* Sum over the shards of the minibatch on all ranks: the gradient in its place, the losses in
- * *loss. */
-static syn_status learn_minibatch(syn_finetune *f, int64_t m, const real **loss)
+ * loss, in host memory. */
+static syn_status learn_minibatch(syn_finetune *f, int64_t m, real loss[SYN_GAP_OUT])
 {
     syn_ppo *p = f->ppo;
     const int64_t n = span(f), width = n + SYN_GAP_OUT;
     for (int64_t l = 0; l < p->local; l++) SYN_RETURN_IF(learn_shard(f, m, l));
-    SYN_RETURN_IF(syn_tree_sum_cpu(p->ctx, f->sums, p->local, width));
+    SYN_RETURN_IF(syn_tree_sum(p->ctx, f->sums, p->local, width));
     if (syn_dist_size(p->dist) > 1) {
         SYN_RETURN_IF(syn_dist_sum_begin(p->dist, f->sums, width));
         SYN_RETURN_IF(syn_dist_sum_wait(p->dist));
     }
-    memcpy(range(f, f->perception->params.grad), f->sums, sizeof(real) * (size_t)n);
-    *loss = f->sums + n;
-    return SYN_OK;
+    SYN_RETURN_IF(
+        syn_copy(p->ctx, range(f, f->perception->params.grad), f->sums, sizeof(real) * (size_t)n));
+    return syn_copy_out(p->ctx, loss, f->sums + n, sizeof *loss * SYN_GAP_OUT);
 }
 
 static syn_status step(syn_finetune *f, int64_t m, double lr, syn_finetune_stats *out)
@@ -327,14 +338,13 @@ static syn_status step(syn_finetune *f, int64_t m, double lr, syn_finetune_stats
                            .beta2 = (real)0.999,
                            .eps = (real)1e-8,
                            .max_grad_norm = (real)p->cfg.max_grad_norm};
-    const real *loss;
-    real norm;
-    SYN_RETURN_IF(learn_minibatch(f, m, &loss));
+    real norm, loss[SYN_GAP_OUT];
+    SYN_RETURN_IF(learn_minibatch(f, m, loss));
     if (!isfinite(loss[SYN_GAP]) || !isfinite(loss[SYN_LINK]))
         return syn_fail(SYN_ERR_NUMERIC, "the loss of gaps and links is not finite");
     SYN_RETURN_IF(syn_params_step(p->ctx, &f->perception->params, f->first, f->last, &adam, &norm));
-    out->gap_loss += (double)loss[SYN_GAP] / (share * n);
-    out->link_loss += (double)loss[SYN_LINK] / (share * n);
+    out->gap_loss += (double)loss[SYN_GAP] / (syn_finetune_share * n);
+    out->link_loss += (double)loss[SYN_LINK] / (syn_finetune_share * n);
     out->grad_norm += (double)norm / n;
     return SYN_OK;
 }
@@ -344,6 +354,7 @@ syn_status syn_finetune_update(syn_finetune *f, double lr_scale, syn_finetune_st
     const double before = syn_clock_s();
     const long long number = (long long)f->update + 1;
     *out = (syn_finetune_stats){.lr = f->lr * lr_scale};
+    if (f->device) SYN_RETURN_IF(syn_finetune_device_begin(f));
     for (int64_t m = 0; m < f->ppo->cfg.minibatches; m++) {
         const syn_status st = step(f, m, out->lr, out);
         if (st == SYN_ERR_NUMERIC) {
@@ -359,18 +370,41 @@ syn_status syn_finetune_update(syn_finetune *f, double lr_scale, syn_finetune_st
     return st == SYN_OK ? st : syn_fail_within(st, "update %lld, finetuning", number);
 }
 
-syn_status syn_finetune_calibrate(syn_finetune *f, const int32_t *records, int64_t record_count)
+/* In host memory. */
+static syn_status calibrate(syn_finetune *f, const int32_t *records, int64_t record_count)
 {
     const syn_ppo *p = f->ppo;
-    SYN_RETURN_IF(syn_calibrate_perception(p->ctx, f->perception, f->central, p->corpus, records,
-                                           record_count, CALIBRATION_STATES, p->cfg.seed + 78,
-                                           NULL));
-    if (syn_dist_size(p->dist) == 1) return SYN_OK;
-    return syn_dist_broadcast(p->dist, f->perception->calibrated,
-                              (int64_t)sizeof f->perception->calibrated);
+    syn_ctx host;
+    SYN_RETURN_IF(syn_ctx_init(&host, SYN_DEVICE_CPU, p->ctx->threads));
+    const syn_status st =
+        syn_calibrate_perception(&host, f->host, f->central, p->corpus, records, record_count,
+                                 CALIBRATION_STATES, p->cfg.seed + 78, NULL);
+    syn_ctx_free(&host);
+    return st;
+}
+
+syn_status syn_finetune_calibrate(syn_finetune *f, const int32_t *records, int64_t record_count)
+{
+    syn_ppo *p = f->ppo;
+    SYN_RETURN_IF(syn_finetune_fetch(f));
+    SYN_RETURN_IF(calibrate(f, records, record_count));
+    if (syn_dist_size(p->dist) > 1)
+        SYN_RETURN_IF(
+            syn_dist_broadcast(p->dist, f->host->calibrated, (int64_t)sizeof f->host->calibrated));
+    if (!f->device) return SYN_OK;
+    /* What is recorded has the calibration that it was recorded with. */
+    memcpy(f->perception->calibrated, f->host->calibrated, sizeof f->host->calibrated);
+    syn_graph_free(p->ctx, &p->device->rollout);
+    return SYN_OK;
 }
 
 /* ---- The best, and what a run goes on from ---- */
+
+syn_status syn_finetune_fetch(syn_finetune *f)
+{
+    if (!f->device) return SYN_OK;
+    return syn_params_fetch(f->ppo->ctx, &f->perception->params, &f->host->params);
+}
 
 void syn_finetune_keep(syn_finetune *f, const syn_perception *from)
 {
@@ -380,13 +414,13 @@ void syn_finetune_keep(syn_finetune *f, const syn_perception *from)
 
 void syn_finetune_take(syn_finetune *f)
 {
-    memcpy(range(f, f->perception->params.value), f->best, sizeof *f->best * (size_t)span(f));
-    memcpy(f->perception->calibrated, f->best_calibrated, sizeof f->best_calibrated);
+    memcpy(range(f, f->host->params.value), f->best, sizeof *f->best * (size_t)span(f));
+    memcpy(f->host->calibrated, f->best_calibrated, sizeof f->best_calibrated);
 }
 
 void syn_finetune_tensors(syn_finetune *f, syn_tensor tensor[SYN_FINETUNE_TENSORS])
 {
-    syn_params *t = &f->perception->params;
+    syn_params *t = &f->host->params;
     f->step = t->step;
     const syn_tensor moment = {.rank = 1, .shape = {span(f)}, .type = SYN_TENSOR_F32};
     tensor[0] = tensor[1] = moment;
@@ -418,6 +452,12 @@ syn_status syn_finetune_restore(syn_finetune *f, const syn_checkpoint *cp)
         return syn_fail(SYN_ERR_FORMAT, "%s: %s holds %lld", syn_checkpoint_dir(cp), tensor[2].name,
                         (long long)f->step);
     }
-    f->perception->params.step = f->step;
-    return SYN_OK;
+    f->host->params.step = f->step;
+    if (!f->device) return SYN_OK;
+    const syn_params *from = &f->host->params;
+    syn_params *to = &f->perception->params;
+    const size_t bytes = sizeof(real) * (size_t)from->total;
+    to->step = from->step;
+    SYN_RETURN_IF(syn_copy_in(f->ppo->ctx, to->m, from->m, bytes));
+    return syn_copy_in(f->ppo->ctx, to->v, from->v, bytes);
 }

@@ -10,6 +10,9 @@
  * Gaps and links, which the policy reads as well, are inputs: through them nothing flows. Ranker
  * and refiner stay as they are.
  *
+ * On CUDA all of it happens on the device but for the calibration; the model's perception gets the
+ * weights by syn_finetune_fetch.
+ *
  * The perception that learns is the one that plays and is deployed. Cross-fitted parts would each
  * have to be kept from the records that they serve: a model that has any is refused.
  *
@@ -42,7 +45,8 @@ typedef struct syn_finetune_stats {
 
 typedef struct syn_finetune {
     syn_ppo *ppo;               /* borrowed */
-    syn_perception *perception; /* borrowed: the model's */
+    syn_perception *perception; /* borrowed: what learns, in the context's memory */
+    syn_perception *host;       /* borrowed: the model's; the same on the CPU */
     bool central;
     int first, last; /* tensors that learn */
     double lr;
@@ -50,10 +54,11 @@ typedef struct syn_finetune {
     int64_t update;        /* that the last roll-out is of */
     syn_env *seen;         /* (shards of this rank, horizon, shard_envs): before every turn */
     real *dckm;            /* (shards, horizon, shard_envs, SYN_AGENTS_MAX, SYN_CKM); CKM only */
-    uint8_t *dckm_state;   /* (shards): whether it is wanted, or there */
+    uint8_t *dckm_state;   /* (shards), in host memory: whether it is wanted, or there */
     syn_observer observer; /* of some of the states */
     real *sums;            /* (local shards, gradient of first..last and the losses) */
-    real *best;            /* the weights first..last that syn_finetune_keep has kept */
+    struct syn_finetune_device *device; /* owned; on CUDA */
+    real *best; /* the weights first..last that syn_finetune_keep has kept */
     syn_calibration best_calibrated[SYN_GAP_OUT];
     int64_t step; /* of the moments, as a tensor */
 } syn_finetune;
@@ -76,12 +81,16 @@ SYN_WARN_UNUSED syn_status syn_finetune_update(syn_finetune *f, double lr_scale,
 SYN_WARN_UNUSED syn_status syn_finetune_calibrate(syn_finetune *f, const int32_t *records,
                                                   int64_t record_count);
 
-/* Keeps weights and calibration of `from` (the perception that learns, or one of its shape) as the
- * best; take: puts them back. */
+/* Brings weights and moments from the device to the model, where the others look for them. */
+SYN_WARN_UNUSED syn_status syn_finetune_fetch(syn_finetune *f);
+
+/* Keeps weights and calibration of `from` (the model's perception, fetched, or one of its shape) as
+ * the best; take: puts them into the model. */
 void syn_finetune_keep(syn_finetune *f, const syn_perception *from);
 void syn_finetune_take(syn_finetune *f);
 
-/* Moments and step as tensors under SYN_RESUME_PREFIX, which point into f and the perception. */
+/* Moments and step as tensors under SYN_RESUME_PREFIX, which point into f and the model, which is
+ * to be fetched before. */
 enum { SYN_FINETUNE_TENSORS = 3 };
 void syn_finetune_tensors(syn_finetune *f, syn_tensor tensor[SYN_FINETUNE_TENSORS]);
 

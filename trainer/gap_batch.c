@@ -74,6 +74,37 @@ syn_status syn_gap_batch_make(syn_ctx *ctx, const syn_observer *o, const syn_tas
     return SYN_OK;
 }
 
+/* ---- Shapes ---- */
+
+void syn_gap_shape_add(syn_gap_shape *s, const syn_env *env)
+{
+    const int64_t n = env->agents;
+    s->agents += n;
+    s->links += n * (n - 1);
+    for (int i = 0; i < n; i++) {
+        s->items += env->count[i];
+        if (env->count[i] > s->longest) s->longest = env->count[i];
+    }
+}
+
+/* Up to one of 1, 2, 3, 4, 6, 8, 12, 16 and so on. */
+static int64_t coarse(int64_t n)
+{
+    int64_t step = 1;
+    while (4 * step <= n) step *= 2;
+    return (n + step - 1) / step * step;
+}
+
+syn_gap_shape syn_gap_shape_fill(const syn_gap_shape *s)
+{
+    const int64_t longest = (s->longest + 7) / 8 * 8;
+    syn_gap_shape to = {.links = coarse(s->links), .items = coarse(s->items), .longest = longest};
+    /* Those that are filled in hold the items that are, and each link has two ends. */
+    const int64_t holders = longest ? (to.items - s->items + longest - 1) / longest : 0;
+    to.agents = coarse(s->agents + (holders ? holders : 1));
+    return to;
+}
+
 syn_status syn_gap_batch_learn(syn_ctx *ctx, const syn_perception *p, const syn_gap_batch *b,
                                const real scale[SYN_GAP_OUT], uint64_t seed, uint64_t counter,
                                real loss[SYN_GAP_OUT])
@@ -84,13 +115,13 @@ syn_status syn_gap_batch_learn(syn_ctx *ctx, const syn_perception *p, const syn_
     real *logit, *dlogit;
     SYN_TAKE(ctx, logit, real, all);
     SYN_TAKE(ctx, dlogit, real, all);
-    memset(dlogit, 0, sizeof(real) * (size_t)all);
+    SYN_RETURN_IF(syn_zero(ctx, dlogit, sizeof(real) * (size_t)all));
     SYN_RETURN_IF(syn_perception_forward(ctx, p, &b->team, true, seed, counter, &cache, logit));
     SYN_RETURN_IF(syn_bce_forward_backward(ctx, n, logit + SYN_GAP, SYN_GAP_OUT, b->target,
                                            b->weight, scale[SYN_GAP], dlogit + SYN_GAP,
                                            &loss[SYN_GAP]));
     SYN_RETURN_IF(syn_bce_forward_backward(ctx, b->team.links, logit + links, SYN_GAP_OUT,
-                                           b->target + n, NULL, scale[SYN_LINK], dlogit + links,
-                                           &loss[SYN_LINK]));
+                                           b->target + n, b->link_weight, scale[SYN_LINK],
+                                           dlogit + links, &loss[SYN_LINK]));
     return syn_perception_backward(ctx, p, &b->team, cache, dlogit);
 }

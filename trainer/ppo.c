@@ -225,6 +225,7 @@ syn_status syn_ppo_rollout(syn_ppo *p)
     SYN_RETURN_IF(write_scales(p, &scales));
     for (int64_t k = 0; k < p->cfg.minibatches * p->local && !p->fresh; k++)
         SYN_RETURN_IF(syn_ppo_shard_carry(p, &p->shard[k]));
+    if (p->watch.rollout) p->watch.rollout(p->watch.user);
     SYN_RETURN_IF(syn_graph_run(p->ctx, &p->device->rollout, roll_all, p));
     SYN_RETURN_IF(read_back(p));
     if (p->ctx->device != SYN_DEVICE_CPU) p->times.device += syn_clock_s() - begun;

@@ -86,11 +86,13 @@ typedef struct syn_ppo_stats {
 
 /* Whoever wants to know what a shard of this rank, by its number, reads and learns. */
 typedef struct syn_ppo_watch {
-    /* The environments (shard_envs) as they stand before a turn of the roll-out; NULL: nobody. */
-    void (*turn)(void *user, int64_t shard, int64_t turn, const syn_env *envs);
+    void (*rollout)(void *user); /* one begins */
+    /* The environments (shard_envs, in ctx's memory) as they stand before a turn of the roll-out;
+     * NULL: nobody. On CUDA it queues work, which is recorded with the roll-out. */
+    syn_status (*turn)(void *user, int64_t shard, int64_t turn, const syn_env *envs);
     /* Where the gradient of the CKM vectors that the policy reads goes, (horizon, shard_envs,
      * SYN_AGENTS_MAX, SYN_CKM), of the loss's mean over the minibatch; asked for before every pass,
-     * NULL: not wanted. */
+     * NULL: not wanted, as ever after an update's first epoch. */
     real *(*dckm)(void *user, int64_t shard);
     void *user;
 } syn_ppo_watch;
@@ -118,14 +120,15 @@ typedef struct syn_ppo {
     syn_ppo_times times;
     int64_t updates;
     bool fresh;          /* the observation of the first turn stands where the roll-out begins */
-    syn_ppo_watch watch; /* to be set by whoever watches; on the CPU alone */
+    syn_ppo_watch watch; /* to be set by whoever watches, before the first roll-out */
 } syn_ppo;
 
 /* control's gradients are allocated here. sources: `source_count` of them, minibatch m uses m %
  * source_count. dist is borrowed (NULL: one rank).
  * corpus, sources and control are in host memory. A CUDA ctx gets copies of them, and memory for
  * all that follows in one piece: the roll-out of a horizon and the update of a minibatch each are
- * one CUDA graph (the update two, with the sum over ranks in between, where there are several).
+ * one CUDA graph, with the sums over ranks in it where NCCL carries them (else the update is two,
+ * and the sum goes through the host in between).
  * SYN_ERR_INVALID: shapes; the shards must be a multiple of the ranks, their quotient a power of
  * two. SYN_ERR_MEMORY says how many environments would fit. */
 SYN_WARN_UNUSED syn_status syn_ppo_init(syn_ctx *ctx, syn_ppo *p, const syn_ppo_config *cfg,

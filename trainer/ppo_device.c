@@ -16,8 +16,7 @@ int64_t syn_ppo_env_bytes(const syn_ppo_config *c)
             (SYN_DM + N * SYN_CKM + 2 * N * N * SYN_PAIR_X + N * SYN_AGENT_X + SYN_SUMMARY) +
         A + (int64_t)sizeof(int32_t) + 1;
     const int64_t cached =
-        (int64_t)sizeof(real) * (N * SYN_ROWS_MAX * (SYN_DV + 1) + SYN_ROWS_MAX * (2 * SYN_DV + 2) +
-                                 N * (SYN_CKM + 3 * SYN_GAP_HIDDEN + N + 2));
+        syn_observer_env_bytes(SYN_DEVICE_CUDA) - syn_observer_scratch_bytes(SYN_DEVICE_CUDA);
     const int64_t turn = (int64_t)sizeof(real) * (A + 6) + (int64_t)sizeof(int32_t) + 1;
     const int64_t state = (int64_t)(sizeof(syn_env) + sizeof(syn_env_tally) + 2 * sizeof(uint64_t) +
                                     sizeof(real) * (4 * SYN_STATE + 1));
@@ -26,9 +25,12 @@ int64_t syn_ppo_env_bytes(const syn_ppo_config *c)
 
 int64_t syn_ppo_scratch_bytes(const syn_ppo_config *c)
 {
-    const int64_t rows = c->shard_envs * c->horizon;
+    const int64_t envs = c->shard_envs, rows = envs * c->horizon;
+    const int64_t states = envs * (int64_t)sizeof(real) * 2 * SYN_STATE;
     const int64_t loss = rows * (int64_t)sizeof(real) * (SYN_ACTIONS_MAX + 1);
-    return (syn_control_scratch_bytes(rows) + loss) / 8 * 9 + (64 << 20); /* what the ops take */
+    const int64_t update = (syn_control_scratch_bytes(rows) + loss) / 8 * 9 + states;
+    const int64_t look = envs * syn_observer_scratch_bytes(SYN_DEVICE_CUDA) / 8 * 9;
+    return (update > look ? update : look) + (64 << 20); /* what the ops take */
 }
 
 /* What does not grow with the environments. */
@@ -56,11 +58,12 @@ static syn_status reserve(syn_ppo *p, const syn_ppo_source *sources, int source_
     const int64_t each = syn_ppo_env_bytes(&p->cfg) / 16 * 17; /* rounding, lists of observers */
     const int64_t free_bytes = (int64_t)syn_device_room(p->ctx);
     const int64_t room = free_bytes - free_bytes / 16; /* graphs and libraries take theirs */
-    const int64_t need = fixed + envs * each + scratch;
+    const int64_t need = fixed + envs * each + scratch + SYN_PRODUCT_WORKSPACE_BYTES;
     if (p->ctx->device == SYN_DEVICE_CPU || p->ctx->arena.data) return SYN_OK;
     if (need > room) {
         const double one = (double)each + (double)scratch / (double)envs;
-        const double fit = fmax(((double)room - (double)fixed) / one, 0);
+        const double fit =
+            fmax(((double)room - (double)fixed - SYN_PRODUCT_WORKSPACE_BYTES) / one, 0);
         return syn_fail(SYN_ERR_MEMORY,
                         "%lld environments with a horizon of %lld need %.2f GiB of the device's "
                         "memory, and %.2f GiB are to be had: about %lld would fit (%lld env-steps "

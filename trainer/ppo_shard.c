@@ -133,7 +133,7 @@ static syn_status turn(syn_ppo *p, syn_ppo_shard *h, int64_t t)
     const int64_t E = p->cfg.shard_envs;
     const syn_observation now = syn_observation_at(&h->x, t * E),
                           then = syn_observation_at(&h->x, (t + 1) * E);
-    if (p->watch.turn) p->watch.turn(p->watch.user, h - p->shard, t, h->envs);
+    if (p->watch.turn) SYN_RETURN_IF(p->watch.turn(p->watch.user, h - p->shard, t, h->envs));
     double mark = syn_clock_s();
     SYN_RETURN_IF(syn_control_forward(ctx, p->control, 1, E, &now, h->h, h->c, NULL, h->logit,
                                       h->value + t * E, h->h, h->c));

@@ -37,10 +37,11 @@ static int merges(int64_t shard)
     return count;
 }
 
-/* Sums over ranks cannot be recorded: they begin when the recorded part is queued. */
+/* Sums over ranks that go through the host cannot be recorded: they begin when the recorded part
+ * is queued. Those that are queued on the device are part of it. */
 static bool sums_travel_early(const syn_ppo *p)
 {
-    return !syn_ppo_alone(p) && !syn_graph_possible(p->ctx);
+    return !syn_ppo_alone(p) && !syn_graph_possible(p->ctx) && !syn_dist_sum_queues(p->dist);
 }
 
 /* The last shard's gradient of these tensors is complete, and so is their sum over the shards of
@@ -95,10 +96,23 @@ static syn_status local_sum(void *user)
     return st;
 }
 
-/* And over the ranks. */
+/* And over the ranks, queued like all else. */
+static syn_status rank_sum_queue(syn_ppo *p)
+{
+    const syn_dist_part part[] = {{p->partial[0], p->control->params.total},
+                                  {p->partial_stats[0], SYN_PPO_STATS}};
+    return syn_dist_sum_queue(p->dist, part, 2);
+}
+
+/* The same through the host, which waits for it. */
 static syn_status rank_sum(syn_ppo *p)
 {
     const double before = syn_clock_s();
+    if (syn_dist_sum_queues(p->dist)) {
+        SYN_RETURN_IF(rank_sum_queue(p));
+        SYN_RETURN_IF(syn_dist_sum_launched(p->dist));
+        return syn_dist_sum_wait(p->dist);
+    }
     if (!sums_travel_early(p))
         SYN_RETURN_IF(syn_dist_sum_begin(p->dist, p->partial[0], p->control->params.total));
     SYN_RETURN_IF(syn_dist_sum_begin(p->dist, p->partial_stats[0], SYN_PPO_STATS));
@@ -130,22 +144,34 @@ static syn_status step(void *user)
 
 static syn_status sum_and_step(void *user)
 {
+    syn_ppo *p = ((const minibatch *)user)->p;
     SYN_RETURN_IF(local_sum(user));
+    if (!syn_ppo_alone(p)) SYN_RETURN_IF(rank_sum_queue(p));
     return step(user);
 }
 
+/* The pass that somebody wants the gradient of the CKM vectors of is another one than those that
+ * are recorded. */
+static syn_status run_work(syn_ppo *p, bool first_epoch, syn_graph *g,
+                           syn_status (*work)(void *user), minibatch *b)
+{
+    if (first_epoch && p->watch.dckm) return work(b);
+    return syn_graph_run(p->ctx, g, work, b);
+}
+
 /* Queues the k-th minibatch of an epoch, number m: gradient, step, and what the step leaves. */
-static syn_status minibatch_queue(syn_ppo *p, int64_t k, int64_t m)
+static syn_status minibatch_queue(syn_ppo *p, bool first_epoch, int64_t k, int64_t m)
 {
     minibatch b = {p, m, 0};
     syn_ctx *ctx = p->ctx;
     syn_ppo_device *d = p->device;
     syn_ppo_outcome *out = d->outcome + k;
     SYN_RETURN_IF(syn_copy(ctx, &d->scalars->step, d->steps + k, sizeof *d->steps));
-    if (syn_ppo_alone(p)) {
-        SYN_RETURN_IF(syn_graph_run(ctx, &d->minibatch[m], sum_and_step, &b));
+    if (syn_ppo_alone(p) || syn_dist_sum_queues(p->dist)) {
+        SYN_RETURN_IF(run_work(p, first_epoch, &d->minibatch[m], sum_and_step, &b));
+        if (!syn_ppo_alone(p)) SYN_RETURN_IF(syn_dist_sum_launched(p->dist));
     } else {
-        SYN_RETURN_IF(syn_graph_run(ctx, &d->minibatch[m], local_sum, &b));
+        SYN_RETURN_IF(run_work(p, first_epoch, &d->minibatch[m], local_sum, &b));
         SYN_RETURN_IF(rank_sum(p));
         SYN_RETURN_IF(syn_graph_run(ctx, &d->step, step, &b));
     }
@@ -245,10 +271,11 @@ static syn_status epoch_run(syn_ppo *p, int number, const int *order, syn_ppo_st
     const double begun = syn_clock_s(), reduced = p->times.reduce;
     SYN_RETURN_IF(write_steps(p, out));
     for (int64_t k = 0; k < M; k++) {
-        SYN_RETURN_IF(minibatch_queue(p, k, order[k]));
+        SYN_RETURN_IF(minibatch_queue(p, number == 0, k, order[k]));
         if (!at_once) SYN_RETURN_IF(read_outcomes(p, &e, k, k + 1, out));
     }
     if (at_once) {
+        if (syn_dist_sum_queues(p->dist)) SYN_RETURN_IF(syn_dist_sum_wait(p->dist));
         SYN_RETURN_IF(read_outcomes(p, &e, 0, M, out));
         p->times.device += syn_clock_s() - begun - (p->times.reduce - reduced);
     }

@@ -1,10 +1,14 @@
 /* Phase 1, supervised: ranker, refiner, then CKM and gap detector, then calibration.
  *
  * The records given are split by id: a share is kept for early stopping and calibration.
- * Deterministic: equal seeds, records and threads give equal bits. */
+ * On CUDA the networks, their batches and their gradients stay on the device (pretrain_device.c);
+ * its dropout falls elsewhere than the CPU's, all else is the same but for rounding.
+ *
+ * Deterministic: equal seeds, records, threads, ranks and devices give equal bits. */
 #ifndef SYN_TRAINER_PRETRAIN_H
 #define SYN_TRAINER_PRETRAIN_H
 
+#include "trainer/dist.h"
 #include "trainer/episodes.h"
 #include "trainer/metrics.h"
 
@@ -12,15 +16,17 @@ typedef struct syn_pretrain_config {
     uint64_t seed;
     int64_t ranker_steps, gap_steps; /* optimiser steps at most */
     int64_t batch;                   /* episodes a step */
+    int64_t check_episodes; /* held-out states of a check; of the calibration: four times as many */
     double ranker_lr, gap_lr, weight_decay, dropout;
     bool shuffled_labels; /* the leak test: labels belong to other episodes */
     bool central, quiet;
     uint32_t without; /* ablations, engine/without.h; titles are the corpus's */
+    syn_dist *dist;   /* the ranks that share each batch; NULL: one alone */
 } syn_pretrain_config;
 
 #define SYN_PRETRAIN_DEFAULT                                                                       \
     {                                                                                              \
-        1, 600, 900, 64, 2e-3, 7e-4, 0.02, 0.2, false, true, false, 0                              \
+        1, 900, 1350, 64, 1024, 2e-3, 7e-4, 0.02, 0.2, false, true, false, 0, NULL                 \
     }
 
 typedef struct syn_pretrain_result {
@@ -30,9 +36,24 @@ typedef struct syn_pretrain_result {
     double seconds;
 } syn_pretrain_result;
 
-/* records: indices into the corpus. p is initialised here and freed by the caller, on an error too.
- * Errors: SYN_ERR_FORMAT (too few records to keep some out), SYN_ERR_MEMORY, SYN_ERR_NUMERIC (a
- * gradient). */
+/* Indices into a corpus: what is learnt from, and what is kept for early stopping and calibration.
+ */
+typedef struct syn_pretrain_split {
+    int32_t *train, *held;
+    int64_t train_count, held_count; /* above 0 */
+} syn_pretrain_split;
+
+/* Fits p on such a split; all else as below. */
+SYN_WARN_UNUSED syn_status syn_pretrain_fit(syn_ctx *ctx, const syn_pretrain_config *cfg,
+                                            const syn_corpus *corpus,
+                                            const syn_pretrain_split *split, syn_perception *p,
+                                            syn_pretrain_result *result);
+
+/* records: indices into the corpus, which a CUDA context needs uploaded. p is initialised here, in
+ * host memory, and freed by the caller, on an error too. With several ranks collective: each learns
+ * from its part of every batch, all end with the same weights. Errors: SYN_ERR_FORMAT (too few
+ * records to keep some out), SYN_ERR_USAGE (a batch that the ranks cannot share), SYN_ERR_MEMORY,
+ * SYN_ERR_NUMERIC (a gradient), SYN_ERR_DIST. */
 SYN_WARN_UNUSED syn_status syn_pretrain_perception(syn_ctx *ctx, const syn_pretrain_config *cfg,
                                                    const syn_dataset *ds, const syn_corpus *corpus,
                                                    const int32_t *records, int64_t record_count,

@@ -13,7 +13,8 @@
 static syn_status open_device(syn_run *s, const syn_run_config *cfg)
 {
     if (!cfg->own_device && strcmp(cfg->device, "cuda") == 0) {
-        return syn_fail(SYN_ERR_UNSUPPORTED, "only train and bench run on CUDA: use --device cpu");
+        return syn_fail(SYN_ERR_UNSUPPORTED,
+                        "only pretrain, train and bench run on CUDA: use --device cpu");
     }
     return syn_ctx_init(&s->ctx, SYN_DEVICE_CPU, (int)cfg->threads);
 }

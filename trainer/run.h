@@ -18,6 +18,9 @@ typedef struct syn_run_config {
     const char *device, *split, *goal, *num_agents_range;
     int64_t seed, threads, folds, fold, pieces, max_rounds, read_limit;
     bool title_disjoint;
+    /* Of commands that train (SYN_RUN_TRAIN_OPTIONS). */
+    const char *precision, *lstm, *backend, *rendezvous;
+    int64_t rank_timeout;
     bool weighted;   /* set by the command: its --data may have weights */
     bool own_device; /* likewise: it opens --device itself */
 } syn_run_config;
@@ -75,6 +78,60 @@ typedef struct syn_run_config {
     {                                                                                              \
         "pieces", SYN_OPTION_INT, offsetof(syn_run_config, pieces), "0", 0, SYN_PIECES_OWN_MAX,    \
             "K", "Fill each record to K pieces with hard distractors; 0: as it is.", NULL          \
+    }
+
+/* Of the commands that train: pretrain and train. */
+#define SYN_RUN_TRAIN_OPTIONS                                                                      \
+    {"title-disjoint",                                                                             \
+     SYN_OPTION_BOOL,                                                                              \
+     offsetof(syn_run_config, title_disjoint),                                                     \
+     NULL,                                                                                         \
+     0,                                                                                            \
+     0,                                                                                            \
+     NULL,                                                                                         \
+     "Leave out training records that share a title with the test fold.",                          \
+     NULL},                                                                                        \
+        {"precision",                                                                              \
+         SYN_OPTION_CHOICE,                                                                        \
+         offsetof(syn_run_config, precision),                                                      \
+         "fp32",                                                                                   \
+         0,                                                                                        \
+         0,                                                                                        \
+         "fp32|mixed",                                                                             \
+         "How CUDA computes: in float throughout, or with operands rounded to TF32 and bf16 and "  \
+         "sums in float.",                                                                         \
+         NULL},                                                                                    \
+        {"lstm",                                                                                   \
+         SYN_OPTION_CHOICE,                                                                        \
+         offsetof(syn_run_config, lstm),                                                           \
+         "auto",                                                                                   \
+         0,                                                                                        \
+         0,                                                                                        \
+         "auto|step|block|cluster|grid|wide|cudnn",                                                \
+         "How CUDA computes the recurrence of the layers that can be computed so; the others go "  \
+         "as auto does.",                                                                          \
+         "SYNCOG_LSTM"},                                                                           \
+        {"dist-backend",                                                                           \
+         SYN_OPTION_CHOICE,                                                                        \
+         offsetof(syn_run_config, backend),                                                        \
+         "auto",                                                                                   \
+         0,                                                                                        \
+         0,                                                                                        \
+         "auto|mpi|tcp|nccl",                                                                      \
+         "What carries the sums over ranks.",                                                      \
+         NULL},                                                                                    \
+        {"rendezvous",                                                                             \
+         SYN_OPTION_TEXT,                                                                          \
+         offsetof(syn_run_config, rendezvous),                                                     \
+         NULL,                                                                                     \
+         0,                                                                                        \
+         0,                                                                                        \
+         "tcp://HOST:PORT|file:PATH",                                                              \
+         "Where ranks that MPI did not start meet.",                                               \
+         NULL},                                                                                    \
+    {                                                                                              \
+        "rank-timeout", SYN_OPTION_INT, offsetof(syn_run_config, rank_timeout), "50", 1, 86400,    \
+            "SECONDS", "A rank that does not answer for so long is given up.", NULL                \
     }
 
 /* The episodes that train and eval play. */

@@ -3,21 +3,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/base/graph.h"
 #include "kernels/base/progress.h"
+#include "kernels/base/staging.h"
+#include "kernels/elementwise.h"
 #include "kernels/env.h"
 #include "kernels/linear.h"
 #include "kernels/loss.h"
+#include "trainer/transcript.h"
 
-enum { E = 64, T = 8, D = 128, A = SYN_ACTIONS_MAX };
+enum { E = 64, T = 8, D = 128, LOSS_BAD = 1, NORM_BAD };
 
 /* Two projections into the space where state and next message are compared; thrown away afterwards.
  */
 enum { HEAD_STATE, HEAD_MESSAGE };
 
+/* What a step reads, written by the host, */
+typedef struct told {
+    uint64_t stream; /* of its transcripts */
+    syn_adam_scalars adam;
+} told;
+
+/* and what steps leave, which the host reads when it wants to. */
+typedef struct outcome {
+    real loss, accuracy; /* sums over turns */
+    real norm[2];        /* of the gradients: state encoder, heads */
+    int32_t bad;         /* a number was not finite: no more steps */
+} outcome;
+
 typedef struct run {
     syn_ctx *ctx;
-    syn_model *model;
-    const syn_corpus *corpus;
+    const syn_perception *perception; /* in the context's memory, as all that follows */
+    syn_control *control;
+    const syn_tasks *tasks;
     syn_env_source source;
     syn_env_config env;
     syn_env *envs;
@@ -25,73 +43,44 @@ typedef struct run {
     syn_observation x; /* (T + 1, E) rows */
     syn_params heads;
     uint64_t seed, episode;
+    syn_staging staging; /* of told */
+    told *told;
+    outcome *outcome;
+    syn_graph graph;
 } run;
 
-/* A team that mostly moves relevant pieces to the asker, and sometimes anything. */
-static int scripted_action(const syn_env *e, const float *rank, syn_rng *rng)
-{
-    uint8_t mask[A];
-    int best = -1;
-    float worth = -1e30f;
-    if (syn_rng_uniform(rng) < 0.5f) {
-        for (int i = 1; i < e->agents; i++) {
-            int p = syn_env_piece(e, SYN_SEND, i, 0, rank);
-            if (p < 0 || rank[i * SYN_ROWS_MAX + p] <= worth) continue;
-            worth = rank[i * SYN_ROWS_MAX + p];
-            best = syn_action_index(syn_rng_uniform(rng) < 0.3f ? SYN_BROADCAST : SYN_SEND, i, 0);
-        }
-        if (best >= 0) return best;
-    }
-    syn_env_legal(e, mask);
-    for (int tries = 0; tries < 64; tries++) {
-        int a = (int)syn_rng_below(rng, A - 2);
-        if (mask[a]) return a;
-    }
-    return A - 2;
-}
-
 /* T + 1 turns of E fresh transcripts into x. */
-static syn_status transcripts(run *r, int64_t step)
+static syn_status transcripts(run *r)
 {
-    SYN_RETURN_IF(syn_env_reset_batch(r->ctx, E, r->envs, &r->env, &r->source, r->episode));
-    r->episode += E;
     for (int64_t t = 0; t <= T; t++) {
         const syn_observation now = syn_observation_at(&r->x, t * E);
-        SYN_RETURN_IF(syn_observe_turn(r->ctx, &r->observer, &r->model->perception,
-                                       &r->corpus->tasks, r->envs, &now));
-        for (int64_t e = 0; e < E; e++) {
-            syn_rng rng = syn_rng_make(r->seed, ((uint64_t)SYN_STREAM_PRETRAIN << 48) +
-                                                    ((uint64_t)step << 16) + (uint64_t)(t * E + e));
-            const float *rank = r->observer.rank + e * SYN_AGENTS_MAX * SYN_ROWS_MAX;
-            const int32_t turns_max = r->envs[e].turns_max;
-            r->envs[e].turns_max = INT32_MAX; /* a transcript does not time out */
-            (void)syn_env_step(&r->envs[e], &r->env, scripted_action(&r->envs[e], rank, &rng),
-                               rank);
-            r->envs[e].turns_max = turns_max;
-        }
+        SYN_RETURN_IF(
+            syn_observe_turn(r->ctx, &r->observer, r->perception, r->tasks, r->envs, &now));
+        SYN_RETURN_IF(syn_transcript_step(r->ctx, E, r->envs, &r->env, r->observer.rank, r->seed,
+                                          &r->told->stream, (uint64_t)(t * E)));
     }
     return SYN_OK;
 }
 
 /* For one turn t of all transcripts: state_t against message_{t+1}, negatives from the other
  * transcripts. */
-static syn_status turn_loss(run *r, const real *state, const real *message, real *dstate,
-                            real *loss, real *accuracy)
+static syn_status turn_loss(run *r, const real *state, const real *message, real *dstate)
 {
     syn_ctx *ctx = r->ctx;
-    real *u = SYN_SCRATCH(ctx, real, E * D), *v = SYN_SCRATCH(ctx, real, E * D);
-    real *du = SYN_SCRATCH(ctx, real, E * D), *dv = SYN_SCRATCH(ctx, real, E * D);
-    if (!u || !v || !du || !dv) return SYN_ERR_MEMORY;
+    real *u, *v, *du, *dv;
+    SYN_TAKE(ctx, u, real, E * D);
+    SYN_TAKE(ctx, v, real, E * D);
+    SYN_TAKE(ctx, du, real, E * D);
+    SYN_TAKE(ctx, dv, real, E * D);
     const real *ws = syn_value(&r->heads, HEAD_STATE), *wm = syn_value(&r->heads, HEAD_MESSAGE);
     SYN_RETURN_IF(
         syn_linear_forward(ctx, E, SYN_STATE, D, state, SYN_STATE, ws, NULL, SYN_ACT_NONE, u, D));
     SYN_RETURN_IF(
         syn_linear_forward(ctx, E, SYN_DM, D, message, SYN_DM, wm, NULL, SYN_ACT_NONE, v, D));
-    SYN_RETURN_IF(syn_infonce_forward_backward(ctx, E, D, u, v, 1, du, dv, loss, accuracy));
-    for (int64_t i = 0; i < E * D; i++) {
-        du[i] /= T;
-        dv[i] /= T;
-    }
+    SYN_RETURN_IF(syn_infonce_forward_backward(ctx, E, D, u, v, 1, du, dv, &r->outcome->loss,
+                                               &r->outcome->accuracy));
+    SYN_RETURN_IF(syn_scale(ctx, E * D, (real)1 / T, du));
+    SYN_RETURN_IF(syn_scale(ctx, E * D, (real)1 / T, dv));
     SYN_RETURN_IF(syn_linear_backward(ctx, E, SYN_STATE, D, state, SYN_STATE, ws, u, D,
                                       SYN_ACT_NONE, du, D, dstate, SYN_STATE,
                                       syn_grad(&r->heads, HEAD_STATE), NULL));
@@ -99,34 +88,148 @@ static syn_status turn_loss(run *r, const real *state, const real *message, real
                                NULL, 0, syn_grad(&r->heads, HEAD_MESSAGE), NULL);
 }
 
-static syn_status step(run *r, int64_t number, real *loss, real *accuracy)
+static syn_status gradient(run *r)
 {
     syn_ctx *ctx = r->ctx;
-    syn_params *p = &r->model->control.params;
-    syn_scratch_mark mark = syn_scratch_push(ctx);
     syn_control_cache *cache;
-    syn_status st = SYN_ERR_MEMORY;
-    real *state, *dstate = SYN_SCRATCH(ctx, real, T * E * SYN_STATE);
-    if (!dstate) goto done;
-    SYN_TRY(transcripts(r, number));
+    real *state, *dstate;
+    SYN_TAKE(ctx, dstate, real, T * E * SYN_STATE);
+    SYN_RETURN_IF(transcripts(r));
     const syn_seq seq = {E, T, T * E, NULL, r->x.reset};
-    SYN_TRY(syn_params_zero_grad(ctx, p));
-    SYN_TRY(syn_params_zero_grad(ctx, &r->heads));
-    SYN_TRY(syn_state_forward(ctx, &r->model->control, &seq, r->x.message, NULL, NULL, &cache,
-                              &state, NULL, NULL));
+    SYN_RETURN_IF(syn_params_zero_grad(ctx, &r->control->params));
+    SYN_RETURN_IF(syn_params_zero_grad(ctx, &r->heads));
+    SYN_RETURN_IF(syn_state_forward(ctx, r->control, &seq, r->x.message, NULL, NULL, &cache, &state,
+                                    NULL, NULL));
     for (int64_t t = 0; t < T; t++) {
-        SYN_TRY(turn_loss(r, state + t * E * SYN_STATE, r->x.message + (t + 1) * E * SYN_DM,
-                          dstate + t * E * SYN_STATE, loss, accuracy));
+        SYN_RETURN_IF(turn_loss(r, state + t * E * SYN_STATE, r->x.message + (t + 1) * E * SYN_DM,
+                                dstate + t * E * SYN_STATE));
     }
-    SYN_TRY(
-        syn_state_backward(ctx, &r->model->control, &seq, r->x.message, NULL, NULL, cache, dstate));
-    const syn_adam adam = {(real)5e-4, (real)0.9, (real)0.99, (real)1e-8, (real)0.01, 1};
-    real norm;
-    SYN_TRY(syn_params_step(ctx, p, SYN_C_IN_W, SYN_C_B, &adam, &norm));
-    SYN_TRY(syn_params_step(ctx, &r->heads, HEAD_STATE, HEAD_MESSAGE, &adam, &norm));
-done:
-    syn_scratch_pop(ctx, mark);
+    return syn_state_backward(ctx, r->control, &seq, r->x.message, NULL, NULL, cache, dstate);
+}
+
+static syn_status apply(run *r)
+{
+    syn_ctx *ctx = r->ctx;
+    outcome *o = r->outcome;
+    syn_params *p = &r->control->params, *h = &r->heads;
+    const syn_adam_scalars *adam = &r->told->adam;
+    SYN_RETURN_IF(syn_flag_not_finite(ctx, 1, &o->loss, LOSS_BAD, &o->bad));
+    SYN_RETURN_IF(syn_params_norm(ctx, p, SYN_C_IN_W, SYN_C_B, &o->norm[0]));
+    SYN_RETURN_IF(syn_params_norm(ctx, h, HEAD_STATE, HEAD_MESSAGE, &o->norm[1]));
+    SYN_RETURN_IF(syn_flag_not_finite(ctx, 2, o->norm, NORM_BAD, &o->bad));
+    SYN_RETURN_IF(syn_params_apply_device(ctx, p, SYN_C_IN_W, SYN_C_B, adam, &o->norm[0], &o->bad));
+    return syn_params_apply_device(ctx, h, HEAD_STATE, HEAD_MESSAGE, adam, &o->norm[1], &o->bad);
+}
+
+static syn_status learn(void *user)
+{
+    run *r = user;
+    syn_scratch_mark mark = syn_scratch_push(r->ctx);
+    syn_status st = gradient(r);
+    if (st == SYN_OK) st = apply(r);
+    syn_scratch_pop(r->ctx, mark);
     return st;
+}
+
+static syn_status step(run *r, int64_t number)
+{
+    void *host;
+    told next = {.stream = ((uint64_t)SYN_STREAM_PRETRAIN << 48) + ((uint64_t)number << 16)};
+    SYN_RETURN_IF(syn_adam_scalars_init(&next.adam, (real)5e-4, (real)0.9, (real)0.99, (real)1e-8,
+                                        (real)0.01, number + 1, 1));
+    SYN_RETURN_IF(syn_staging_next(r->ctx, &r->staging, &host));
+    memcpy(host, &next, sizeof next);
+    SYN_RETURN_IF(syn_staging_send(r->ctx, &r->staging, r->told, sizeof next));
+    SYN_RETURN_IF(syn_env_reset_batch(r->ctx, E, r->envs, &r->env, &r->source, r->episode));
+    r->episode += E;
+    return syn_graph_run(r->ctx, &r->graph, learn, r);
+}
+
+/* What the steps since the last call have left. */
+static syn_status read_outcome(run *r, outcome *o)
+{
+    SYN_RETURN_IF(syn_copy_out(r->ctx, o, r->outcome, sizeof *o));
+    if (o->bad == LOSS_BAD)
+        return syn_fail(SYN_ERR_NUMERIC, "state encoder: the loss is not finite");
+    if (o->bad) {
+        SYN_RETURN_IF(syn_params_blame(r->ctx, &r->control->params, SYN_C_IN_W, SYN_C_B));
+    }
+    return syn_zero(r->ctx, r->outcome, sizeof *o);
+}
+
+static syn_status prepare(run *r, bool central)
+{
+    syn_ctx *ctx = r->ctx;
+    SYN_RETURN_IF(syn_params_trainable(ctx, &r->control->params));
+    syn_params_add(&r->heads, "state", D, SYN_STATE, 1, SYN_STATE);
+    syn_params_add(&r->heads, "message", D, SYN_DM, 1, SYN_DM);
+    SYN_RETURN_IF(syn_params_commit(ctx, &r->heads, r->seed + 1));
+    SYN_RETURN_IF(syn_params_trainable(ctx, &r->heads));
+    SYN_RETURN_IF(syn_staging_init(ctx, &r->staging, sizeof *r->told));
+    r->envs = syn_device_alloc(ctx, sizeof *r->envs * E);
+    r->told = syn_device_alloc(ctx, sizeof *r->told);
+    r->outcome = syn_device_alloc(ctx, sizeof *r->outcome);
+    if (!r->envs || !r->told || !r->outcome) return SYN_ERR_MEMORY;
+    SYN_RETURN_IF(syn_observer_init(ctx, &r->observer, E, central));
+    return syn_observation_alloc(ctx, &r->x, (T + 1) * E);
+}
+
+static void run_free(run *r)
+{
+    syn_graph_free(r->ctx, &r->graph);
+    syn_staging_free(r->ctx, &r->staging);
+    syn_observation_free(r->ctx, &r->x);
+    syn_observer_free(r->ctx, &r->observer);
+    syn_params_free(r->ctx, &r->heads);
+    syn_device_free(r->ctx, r->envs);
+    syn_device_free(r->ctx, r->told);
+    syn_device_free(r->ctx, r->outcome);
+}
+
+static syn_status fit(run *r, int64_t steps, syn_state_result *result)
+{
+    enum { LOOK = 25 }; /* steps between two looks at what they have left */
+    const int64_t last = steps - steps / 10;
+    syn_progress bar;
+    outcome o;
+    syn_progress_begin(&bar, "state encoder", "steps", steps);
+    for (int64_t s = 0; s < steps; s++) {
+        if (s == last || (s < last && s % LOOK == 0)) SYN_RETURN_IF(read_outcome(r, &o));
+        SYN_RETURN_IF(step(r, s));
+        syn_progress_update(&bar, s + 1, NULL);
+    }
+    SYN_RETURN_IF(read_outcome(r, &o));
+    syn_progress_end(&bar);
+    const double counted = (double)((steps / 10 ? steps / 10 : steps) * T);
+    *result = (syn_state_result){(double)o.loss / counted, (double)o.accuracy / counted, 1.0 / E};
+    return SYN_OK;
+}
+
+/* Copies of a model's networks, and of a list of records, on a device. */
+typedef struct copies {
+    syn_perception perception;
+    syn_control control;
+    int32_t *record;
+} copies;
+
+static syn_status copy_all(syn_ctx *ctx, copies *c, const syn_model *m, const int32_t *records,
+                           int64_t count)
+{
+    const size_t bytes = sizeof *records * (size_t)count;
+    c->perception = m->perception;
+    SYN_RETURN_IF(syn_params_clone(ctx, &c->perception.params, &m->perception.params));
+    c->control = m->control;
+    SYN_RETURN_IF(syn_params_clone(ctx, &c->control.params, &m->control.params));
+    c->record = syn_device_alloc(ctx, bytes);
+    return c->record ? syn_copy_in(ctx, c->record, records, bytes) : SYN_ERR_MEMORY;
+}
+
+/* PPO begins with moments of its own. */
+static void forget_moments(syn_params *p)
+{
+    memset(p->m, 0, sizeof(real) * (size_t)p->total);
+    memset(p->v, 0, sizeof(real) * (size_t)p->total);
+    p->step = 0;
 }
 
 syn_status syn_pretrain_state(syn_ctx *ctx, syn_model *model, const syn_corpus *corpus,
@@ -134,48 +237,33 @@ syn_status syn_pretrain_state(syn_ctx *ctx, syn_model *model, const syn_corpus *
                               uint64_t seed, syn_state_result *result)
 {
     syn_status st;
-    run r = {
-        .ctx = ctx, .model = model, .corpus = corpus, .env = SYN_ENV_CONFIG_DEFAULT, .seed = seed};
-    syn_progress bar;
+    syn_ctx host = {.device = SYN_DEVICE_CPU, .threads = 1};
+    const bool copied = ctx->device != SYN_DEVICE_CPU;
+    copies c = {0};
+    run r = {.ctx = ctx,
+             .perception = copied ? &c.perception : &model->perception,
+             .control = copied ? &c.control : &model->control,
+             .tasks = syn_corpus_tasks(ctx, corpus),
+             .env = SYN_ENV_CONFIG_DEFAULT,
+             .seed = seed};
     memset(result, 0, sizeof *result);
-    r.source = (syn_env_source){corpus->tasks.info,
-                                records,
-                                record_count,
-                                0.3f,
-                                seed,
-                                syn_corpus_draw(corpus, records, record_count)};
-    if (!model->has_control) SYN_RETURN_IF(syn_control_init(ctx, &model->control, seed));
+    if (!model->has_control) SYN_TRY(syn_control_init(&host, &model->control, seed));
     model->has_control = true;
-    SYN_TRY(syn_params_trainable(ctx, &model->control.params));
-    syn_params_add(&r.heads, "state", D, SYN_STATE, 1, SYN_STATE);
-    syn_params_add(&r.heads, "message", D, SYN_DM, 1, SYN_DM);
-    SYN_TRY(syn_params_commit(ctx, &r.heads, seed + 1));
-    SYN_TRY(syn_params_trainable(ctx, &r.heads));
-    r.envs = calloc(E, sizeof *r.envs);
-    if (!r.envs) {
-        st = syn_fail(SYN_ERR_MEMORY, "out of memory for transcripts");
-        goto done;
-    }
-    SYN_TRY(syn_observer_init(ctx, &r.observer, E, model->central));
-    SYN_TRY(syn_observation_alloc(ctx, &r.x, (T + 1) * E));
-    syn_progress_begin(&bar, "state encoder", "steps", steps);
-    real loss = 0, accuracy = 0;
-    for (int64_t s = 0; s < steps; s++) {
-        if (s == steps - steps / 10) loss = accuracy = 0;
-        SYN_TRY(step(&r, s, &loss, &accuracy));
-        syn_progress_update(&bar, s + 1, NULL);
-    }
-    syn_progress_end(&bar);
-    const double counted = (double)((steps / 10 ? steps / 10 : steps) * T);
-    *result = (syn_state_result){(double)loss / counted, (double)accuracy / counted, 1.0 / E};
-    /* PPO begins with moments of its own. */
-    memset(model->control.params.m, 0, sizeof(real) * (size_t)model->control.params.total);
-    memset(model->control.params.v, 0, sizeof(real) * (size_t)model->control.params.total);
-    model->control.params.step = 0;
+    SYN_TRY(syn_params_trainable(&host, &model->control.params));
+    if (copied) SYN_TRY(copy_all(ctx, &c, model, records, record_count));
+    r.source = (syn_env_source){r.tasks->info, copied ? c.record : records,
+                                record_count,  0.3f,
+                                seed,          syn_corpus_draw(corpus, records, record_count)};
+    SYN_TRY(prepare(&r, model->central));
+    SYN_TRY(fit(&r, steps, result));
+    if (copied) SYN_TRY(syn_params_fetch(ctx, &c.control.params, &model->control.params));
+    forget_moments(&model->control.params);
 done:
-    syn_observation_free(ctx, &r.x);
-    syn_observer_free(ctx, &r.observer);
-    syn_params_free(ctx, &r.heads);
-    free(r.envs);
+    run_free(&r);
+    if (copied) {
+        syn_perception_free(ctx, &c.perception);
+        syn_control_free(ctx, &c.control);
+        syn_device_free(ctx, c.record);
+    }
     return st;
 }

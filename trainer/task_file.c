@@ -26,6 +26,7 @@ static bool is_task(const syn_task_info *t)
 /* One float tensor into device memory, by way of the host. */
 static syn_status read_floats(syn_ctx *ctx, const syn_tensor_file *f, syn_tensor want, real *device)
 {
+    SYN_RETURN_IF(syn_tensor_file_has(f, &want));
     int64_t n = 1;
     for (int k = 0; k < want.rank; k++) n *= want.shape[k];
     syn_status st;
@@ -69,11 +70,14 @@ static syn_status read_tasks(syn_ctx *ctx, const syn_tensor_file *f, syn_corpus 
     if (tasks < 2 || tasks % 2) return syn_fail(SYN_ERR_FORMAT, "no tasks in pairs");
     if (tasks / 2 > SYN_TASK_FILE_RECORDS_MAX)
         return syn_fail(SYN_ERR_LIMIT, "more than %d records", SYN_TASK_FILE_RECORDS_MAX);
+    /* A count that is told takes no memory before the file is seen to have that many. */
+    const syn_tensor quest = {"tasks.quest", 2, {tasks, SYN_TASK_QUEST}, SYN_TENSOR_F32, NULL};
+    const syn_tensor pair = {"tasks.pair", 2, {tasks, SYN_TASK_PAIR}, SYN_TENSOR_F32, NULL};
+    SYN_RETURN_IF(syn_tensor_file_has(f, &quest));
+    SYN_RETURN_IF(syn_tensor_file_has(f, &pair));
     SYN_RETURN_IF(syn_tasks_alloc(ctx, &c->tasks, tasks));
     c->records = tasks / 2;
     SYN_RETURN_IF(read_info(ctx, f, &c->tasks));
-    const syn_tensor quest = {"tasks.quest", 2, {tasks, SYN_TASK_QUEST}, SYN_TENSOR_F32, NULL};
-    const syn_tensor pair = {"tasks.pair", 2, {tasks, SYN_TASK_PAIR}, SYN_TENSOR_F32, NULL};
     SYN_RETURN_IF(read_floats(ctx, f, quest, c->tasks.quest));
     return read_floats(ctx, f, pair, c->tasks.pair);
 }

@@ -112,6 +112,7 @@ static syn_status compare_ranks(run *r)
     if (syn_dist_size(r->cfg->dist) == 1 || !every || r->ppo.updates % every) return SYN_OK;
     snprintf(what, sizeof what, "weights at update %lld are", (long long)r->ppo.updates);
     SYN_RETURN_IF(syn_ppo_fetch(&r->ppo));
+    if (r->cfg->finetune) SYN_RETURN_IF(syn_finetune_fetch(&r->finetune));
     uint64_t hash = syn_params_hash(&r->model->control.params);
     if (r->cfg->finetune) hash ^= syn_params_hash(&r->model->perception.params);
     return syn_dist_same(r->cfg->dist, hash, what);
@@ -124,6 +125,7 @@ static syn_status judge(run *r, bool due, bool *better)
     const syn_params *p = &r->model->control.params;
     const double before = syn_clock_s();
     SYN_RETURN_IF(syn_ppo_fetch(&r->ppo));
+    if (r->cfg->finetune) SYN_RETURN_IF(syn_finetune_fetch(&r->finetune));
     if (due && r->cfg->finetune)
         SYN_RETURN_IF(syn_finetune_calibrate(&r->finetune, r->record + r->held_first, r->held));
     SYN_RETURN_IF(syn_train_evaluate(r, &r->judged));
@@ -283,8 +285,6 @@ syn_status syn_train(syn_ctx *ctx, const syn_train_config *cfg, const syn_datase
     syn_ctx *device = cfg->device ? cfg->device : ctx;
     const double started = syn_clock_s();
     *result = (syn_train_result){.best_return = -INFINITY};
-    if (cfg->finetune && device->device != SYN_DEVICE_CPU)
-        SYN_TRY(syn_fail(SYN_ERR_UNSUPPORTED, "judges are finetuned on the CPU alone"));
     SYN_TRY(prepare(&r, sources, &source_count));
     SYN_TRY(syn_ppo_init(device, &r.ppo, &cfg->ppo, &cfg->env, corpus, model->central, sources,
                          source_count, cfg->untitled_share, &model->control, cfg->dist));

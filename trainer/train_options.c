@@ -8,6 +8,7 @@
 static const syn_option options[] = {
     SYN_RUN_OPTIONS,
     SYN_RUN_ENV_OPTIONS,
+    SYN_RUN_TRAIN_OPTIONS,
     {"init", SYN_OPTION_TEXT, FIELD(init), NULL, 0, 0, "DIR",
      "The checkpoint to begin with, of pretrain or of another run: its weights alone. Adam's "
      "moments, the value's scale and the schedules begin anew.",
@@ -15,8 +16,6 @@ static const syn_option options[] = {
     {"out", SYN_OPTION_TEXT, FIELD(out), NULL, 0, 0, "DIR",
      "The store of the run's versions (best, latest); metrics.jsonl and tensorboard/ beside them.",
      NULL},
-    {"title-disjoint", SYN_OPTION_BOOL, offsetof(syn_run_config, title_disjoint), NULL, 0, 0, NULL,
-     "Leave out training records that share a title with the test fold.", NULL},
     {"env-steps", SYN_OPTION_INT, FIELD(env_steps), "300000", 1, 1e12, "N",
      "Environment steps in all.", NULL},
     {"schedule-steps", SYN_OPTION_INT, FIELD(schedule_steps), "300000", 0, 1e12, "N",
@@ -68,15 +67,6 @@ static const syn_option options[] = {
      "Environment steps of one optimiser step, over all ranks; 0: 512, on CUDA 16384 for each "
      "rank, or for all of them likewise.",
      NULL},
-    {"precision", SYN_OPTION_CHOICE, FIELD(precision), "fp32", 0, 0, "fp32|mixed",
-     "How CUDA computes: in float throughout, or with operands rounded to TF32 and bf16 and sums "
-     "in float.",
-     NULL},
-    {"lstm", SYN_OPTION_CHOICE, FIELD(lstm), "auto", 0, 0, "auto|step|block|cluster|grid|cudnn",
-     "How CUDA computes the recurrence; a way that cannot take one of the networks' layers ends "
-     "the "
-     "run with its reason.",
-     "SYNCOG_LSTM"},
     {"horizon", SYN_OPTION_INT, FIELD(horizon), "32", 1, 4096, "T", "Turns of one roll-out.", NULL},
     {"epochs", SYN_OPTION_INT, FIELD(epochs), "5", 1, SYN_PPO_EPOCHS_MAX, "N",
      "Passes over a roll-out.", "NUM_EPOCHS"},
@@ -100,12 +90,6 @@ static const syn_option options[] = {
      "Save only when an evaluation was the best so far.", NULL},
     {"deterministic", SYN_OPTION_BOOL, FIELD(deterministic), NULL, 0, 0, NULL,
      "The same bits on 1, 2, 4 or 8 ranks: 8 shards of fixed shape, one thread each rank.", NULL},
-    {"dist-backend", SYN_OPTION_CHOICE, FIELD(backend), "auto", 0, 0, "auto|mpi|tcp|nccl",
-     "What carries the sums over ranks.", NULL},
-    {"rendezvous", SYN_OPTION_TEXT, FIELD(rendezvous), NULL, 0, 0, "tcp://HOST:PORT|file:PATH",
-     "Where ranks that MPI did not start meet.", NULL},
-    {"rank-timeout", SYN_OPTION_INT, FIELD(rank_timeout), "50", 1, 86400, "SECONDS",
-     "A rank that does not answer for so long is given up.", NULL},
     {"compare-interval", SYN_OPTION_INT, FIELD(compare_interval), "100", 0, 1e9, "N",
      "Updates between checks that all ranks hold the same weights; 0: none.", NULL},
 };

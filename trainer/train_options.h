@@ -8,10 +8,10 @@
 
 typedef struct syn_train_options {
     syn_run_config run; /* first: shared options */
-    const char *init, *out, *backend, *rendezvous, *finetune, *precision, *lstm;
+    const char *init, *out, *finetune;
     int64_t env_steps, schedule_steps, num_episodes, batch_size, mini_batch_size, horizon, epochs;
     int64_t checkpoint_interval, auto_save_interval, max_versions, eval_interval, eval_episodes,
-        patience, compare_interval, rank_timeout;
+        patience, compare_interval;
     double lr_actor, lr_critic, lr_finetune, gamma, gae_lambda, clip_epsilon, entropy_coef,
         entropy_coef_end, value_loss_coef, max_grad_norm, kl_stop, untitled_share;
     bool resume, overwrite, save_best_only, reward_shaping, value_norm, decay_lr, deterministic;

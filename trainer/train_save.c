@@ -95,6 +95,7 @@ syn_status syn_train_save(syn_train_run *r, bool best)
     syn_ppo_state state;
     const double before = syn_clock_s();
     SYN_RETURN_IF(syn_ppo_fetch(&r->ppo));
+    if (r->cfg->finetune) SYN_RETURN_IF(syn_finetune_fetch(&r->finetune));
     SYN_RETURN_IF(syn_ppo_state_gather(&r->ppo, &state));
     syn_status st = SYN_OK;
     if (syn_dist_rank(r->cfg->dist) == 0) st = write_version(r, &state, best);

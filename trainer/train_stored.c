@@ -31,7 +31,7 @@ static json_t *config_json(const syn_train_options *o, const syn_train_config *c
         (json_int_t)o->checkpoint_interval, "save_best_only", o->save_best_only, "compare_interval",
         (json_int_t)o->compare_interval, "finetune", syn_finetune_text(c->finetune), "lr_finetune",
         o->lr_finetune, "device", c->device ? "cuda" : "cpu", "precision",
-        c->device ? o->precision : "fp32");
+        c->device ? o->run.precision : "fp32");
 }
 
 /* The game must be the same, or the moments and the value's scale say nothing. */

@@ -65,10 +65,14 @@ case $what in
         # Mixed precision learns something else, whatever the seed.
         final=1.$seed; [ "$device $math" != "cuda mixed" ] || final=9.$seed
         echo "{\"bench\": \"learn\", \"device\": \"$device\", \"math\": \"$math\", \"first_return\": -10, \"return\": $final, \"hash\": \"00$math\"}" | sed 's/00fp32/00f0/; s/00mixed/00'"$(date +%N)"/ ;;
+    pretrain)
+        auroc=0.91; [ "$math" != mixed ] || auroc=0.71
+        echo "{\"bench\": \"pretrain\", \"device\": \"$device\", \"math\": \"$math\", \"gap_auroc\": $auroc, \"steps_per_s\": 5.0, \"hash\": \"00f1\"}" ;;
     kernels)
         echo '{"bench": "device", "name": "a pretended device", "compute": "9.0", "cudnn": 91900}'
         echo '{"bench": "limits", "copy_gbs": 4000, "hop_us": 0.5}'
-        lstm ours mixed auto '"us": 90, "least_us": 32, "binds": "exchange"'
+        lstm ours mixed auto '"takes": "grid", "us": 90, "least_us": 32, "binds": "exchange"'
+        lstm ours fp32 auto '"takes": "grid", "us": 205'
         lstm ours mixed cluster '"us": 80, "least_us": 32, "binds": "exchange"'
         lstm ours fp32 grid '"us": 200'
         lstm ours mixed block '"not_run": "one block takes width 128, alone"'
@@ -96,21 +100,26 @@ expect 'failed: sanitizer: racecheck cuda_kernels_op exit 86: ========= Error: r
 expect 'skipped: sanitizer: synccheck cuda_kernels_op not run: the tool refuses the device'
 expect 'passed: equal seeds, fp32'
 expect 'failed: equal seeds, mixed: the weights differ'
+expect 'passed: pre-training, fp32: AUROC 0.91, 0.91 on the CPU'
+expect 'failed: pre-training, mixed: AUROC 0.71, 0.91 on the CPU'
+expect 'passed: pre-training: equal seeds give equal bits'
 expect 'passed: training, fp32: final return 1.15 on the device, 1.15 on the CPU (-10.00 at first): difference 0.00'
 expect 'failed: training, mixed: final return 9.15'
-expect 'passed: benchmark kernels: 10 lines'
+expect 'passed: benchmark kernels: 11 lines'
 expect 'skipped: benchmark score: not run: syncog: bench: no such word'
 expect 'skipped: PyTorch: not run'
-expect '| lstm-512 B 1 forward | 80.0 (cluster) | 1.250 | 90.0 | 200.0 (grid) | 160.0 (persist static) | 40.0 (persist static, fp16 sums) | - | - | 2.00 | 0.50 | - | 32.0 | 2.5 | exchange |'
+expect '| lstm-512 B 1 forward | 80.0 (cluster) | 1.250 | 90.0 (grid) | 200.0 (grid) | 160.0 (persist static) | 40.0 (persist static, fp16 sums) | - | - | 2.00 | 0.50 | - | 32.0 | 2.5 | exchange |'
+expect 'In mixed, auto is within 5 % of the fastest way in 0 of 1 rows'
+expect 'In fp32, auto is within 5 % of the fastest way in 1 of 1 rows'
 expect 'Faster than cudnn bf16 in 1 of 1 rows.'
 expect 'Faster than cudnn fp16 in 0 of 1 rows.'
 expect '| ppo env | 10.0 | 2000000.0 | - | - | - |'
 last=$(tail -n 1 "$folder/printed")
-# build; 4 + 1 tests; 1 + 1 + 1 of the sanitizer; seeds 1 + 1; training 1 + 1; kernels, ppo; score, PyTorch
-[ "$last" = '10 passed, 4 failed, 3 skipped' ] || fail "the last line is \"$last\""
+# build; 4 + 1 tests; 1 + 1 + 1 of the sanitizer; seeds 1 + 1; pre-training 2 + 1; training 1 + 1; kernels, ppo; score, PyTorch
+[ "$last" = '12 passed, 5 failed, 3 skipped' ] || fail "the last line is \"$last\""
 [ "$(find build-gpu-emulated/results -type f | wc -l)" -le 8 ] || fail "more files than travel"
 if command -v jq >/dev/null; then
-    jq -e '.failed == 4 and (.rows | length) > 10 and (.checks | length) > 10' \
+    jq -e '.failed == 5 and (.rows | length) > 10 and (.checks | length) > 10' \
         build-gpu-emulated/results/results.json >/dev/null || fail "results.json is no JSON, or lacks rows"
 fi
 

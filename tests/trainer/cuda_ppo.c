@@ -320,7 +320,9 @@ static void memory_is_taken_in_one_piece(void **state)
     syn_ppo_stats stats;
     world *w = world_make(SYN_DEVICE_CUDA, 1);
     assert_non_null(w->ctx.arena.data);
-    updates(w, 2, &stats);
+    assert_int_equal(w->ctx.allocations, 1);
+    updates(w, 3, &stats); /* called, recorded, launched */
+    assert_int_equal(w->ctx.allocations, 1);
     assert_null(w->ctx.scratch.first->next);
     assert_true(w->ctx.scratch.first->reserved);
     const unsigned char *first = w->ctx.arena.data, *end = first + w->ctx.arena.bytes_max;
@@ -329,6 +331,33 @@ static void memory_is_taken_in_one_piece(void **state)
     syn_ppo_free(&w->ppo);
     assert_int_equal(w->ctx.arena.live, 0);
     world_free(w);
+}
+
+/* The emulated device is asked for memory and does nothing else. */
+static void many_environments_take_no_more_than_that_piece(void **state)
+{
+    static const struct {
+        int64_t envs, horizon;
+    } shape[] = {{1, 1}, {96, 1}, {96, 2}, {1, 300}, {16, 64}};
+    setenv("SYN_EMULATOR_SKIP", "1", 1);
+    for (size_t k = 0; k < sizeof shape / sizeof *shape; k++) {
+        syn_ppo_config cfg = tiny(1);
+        world *w = world_open(SYN_DEVICE_CUDA);
+        if (!w) break;
+        cfg.minibatches = 1;
+        cfg.shard_envs = shape[k].envs;
+        cfg.horizon = shape[k].horizon;
+        assert_ok(world_begin(w, &cfg));
+        syn_ppo *p = &w->ppo;
+        assert_ok(syn_ppo_shard_rollout(p, &p->shard[0], p->device->sums, p->device->bad));
+        assert_ok(syn_ppo_shard_gradient(p, &p->shard[0], &p->device->scalars->coef,
+                                         p->partial_stats[0], NULL));
+        if (w->ctx.allocations != 1)
+            fail_msg("%lld environments, horizon %lld: %lld allocations", (long long)cfg.shard_envs,
+                     (long long)cfg.horizon, (long long)w->ctx.allocations);
+        world_free(w);
+    }
+    unsetenv("SYN_EMULATOR_SKIP");
 }
 
 static void too_many_environments_are_told_how_many_would_fit(void **state)
@@ -358,6 +387,7 @@ int main(void)
         cmocka_unit_test(losses_and_gradients_stop_it_by_their_names),
         cmocka_unit_test(what_follows_a_bad_minibatch_is_not_learnt),
         cmocka_unit_test(memory_is_taken_in_one_piece),
+        cmocka_unit_test(many_environments_take_no_more_than_that_piece),
         cmocka_unit_test(too_many_environments_are_told_how_many_would_fit),
     };
     return cmocka_run_group_tests(tests, ppo_set_up, NULL);

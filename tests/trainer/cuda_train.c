@@ -1,37 +1,17 @@
 /* Training on the device: what is saved goes on to the bit there, and from where it stood on the
  * other one. */
-#include "kernels/lstm.h"
-#include "tests/cuda.h"
 #include "tests/datasets/helpers.h"
-#include "tests/trainer/memory_dataset.h"
+#include "tests/trainer/device_world.h"
 #include "trainer/ppo_private.h"
 #include "trainer/ppo_state.h"
 #include "trainer/train.h"
 
 enum { RECORDS = 20, PIECES = 5 };
 
-typedef struct world {
-    syn_ctx cpu, gpu;
-    syn_dataset ds;
-    syn_corpus corpus;
-    syn_model model; /* of which runs take copies */
-} world;
-
-static world w;
-
 static int set_up(void **state)
 {
-#ifdef SYN_CUDA_EMULATED
-    assert_ok(syn_lstm_variant_set("step")); /* takes the least time */
-#endif
     if (folder_setup(state)) return -1;
-    assert_ok(syn_ctx_init(&w.cpu, SYN_DEVICE_CPU, 1));
-    dataset_begin(&w.ds);
-    random_records(&w.ds, RECORDS, PIECES, 2, true);
-    assert_ok(syn_model_init(&w.cpu, &w.model, 1));
-    assert_ok(syn_corpus_idf(&w.ds, NULL, w.model.idf));
-    assert_ok(
-        syn_corpus_build(&w.cpu, &w.corpus, &w.ds, NULL, NULL, w.model.idf, w.model.table, 0));
+    world_begin(RECORDS, PIECES);
     assert_ok(syn_perception_init(&w.cpu, &w.model.perception, 2));
     assert_ok(syn_control_init(&w.cpu, &w.model.control, 3));
     w.model.has_perception = w.model.has_control = true;
@@ -41,18 +21,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    syn_model_free(&w.cpu, &w.model);
-    syn_corpus_free(&w.cpu, &w.corpus);
-    syn_dataset_free(&w.ds);
-    syn_ctx_free(&w.cpu);
+    world_end(state);
     return folder_teardown(state);
-}
-
-static void device_open(void)
-{
-    if (syn_ctx_init(&w.gpu, SYN_DEVICE_CUDA, 1) == SYN_OK) return;
-    print_message("%s\n", syn_error_text());
-    skip();
 }
 
 /* Trains up to `updates` updates in all, in the folder `out`, from what is there if anything is. */

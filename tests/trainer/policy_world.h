@@ -85,8 +85,8 @@ static inline void play_on(const syn_play *p, int kind, int64_t count, syn_episo
 /* The opening of an episode, from its number alone. */
 static inline syn_env opening(const syn_play *p, int64_t episode)
 {
-    const syn_env_source src = {p->corpus->tasks.info, p->record, p->records, p->untitled_share,
-                                p->seed, p->draw};
+    const syn_env_source src = {p->corpus->tasks.info, p->record, p->records,
+                                p->untitled_share,     p->seed,   p->draw};
     syn_env e;
     syn_env_start(&e, &p->env, &src, (uint64_t)episode);
     return e;

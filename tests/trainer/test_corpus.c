@@ -289,6 +289,55 @@ static void records_and_foreign_pieces_come_from_those_that_are_marked(void **st
     syn_dataset_free(&ds);
 }
 
+static void a_mixed_corpus_has_every_record_in_two_forms(void **state)
+{
+    enum { RECORDS = 30, PIECES = 6 };
+    syn_dataset ds;
+    syn_corpus plain, mixed;
+    int sizes = 0;
+    uint32_t seen = 0;
+    dataset_begin(&ds);
+    random_records(&ds, RECORDS, PIECES, 2, true);
+    corpus_build(&plain, &ds, 0);
+    assert_ok(syn_corpus_build_mixed(&ctx, &mixed, &ds, NULL, NULL, idf, table, 0));
+    assert_int_equal(plain.usable, RECORDS);
+    assert_int_equal(mixed.usable, RECORDS);
+    assert_int_equal(mixed.records, 2 * RECORDS);
+    for (int64_t r = 0; r < RECORDS; r++) {
+        const syn_task_info *own = &mixed.tasks.info[4 * r], *more = own + 2;
+        assert_true(mixed.record[2 * r] == r && mixed.record[2 * r + 1] == r);
+        assert_int_equal(own->pieces, PIECES);
+        assert_in_range(more->pieces, PIECES + 1, SYN_PIECES_OWN_MAX);
+        assert_int_equal(own->gold, more->gold);
+        assert_memory_equal(mixed.tasks.quest + 4 * r * SYN_TASK_QUEST,
+                            plain.tasks.quest + 2 * r * SYN_TASK_QUEST,
+                            sizeof(real) * SYN_TASK_QUEST);
+        seen |= 1u << more->pieces;
+    }
+    for (; seen; seen &= seen - 1) sizes++;
+    assert_true(sizes > 8); /* of 22 */
+    syn_corpus_free(&ctx, &plain);
+    syn_corpus_free(&ctx, &mixed);
+    assert_ok(syn_corpus_build_mixed(&ctx, &mixed, &ds, NULL, NULL, idf, table, 28));
+    assert_int_equal(mixed.records, RECORDS); /* nothing more can be had */
+    syn_corpus_free(&ctx, &mixed);
+    syn_dataset_free(&ds);
+}
+
+/* The others can lend twelve pieces, four of which are foreign. */
+static void a_second_form_takes_what_the_others_can_lend(void **state)
+{
+    syn_dataset ds;
+    syn_corpus c;
+    dataset_begin(&ds);
+    random_records(&ds, 3, 6, 2, true);
+    assert_ok(syn_corpus_idf(&ds, NULL, idf));
+    assert_ok(syn_corpus_build_mixed(&ctx, &c, &ds, NULL, NULL, idf, table, 0));
+    for (int64_t r = 0; r < 3; r++) assert_in_range(c.tasks.info[4 * r + 2].pieces, 7, 14);
+    syn_corpus_free(&ctx, &c);
+    syn_dataset_free(&ds);
+}
+
 /* What a corpus says about a record does not depend on how many others come before it. */
 static void a_record_is_prepared_alike_wherever_it_stands(void **state)
 {
@@ -454,6 +503,8 @@ int main(void)
         cmocka_unit_test(every_record_is_there_with_and_without_its_titles),
         cmocka_unit_test(the_number_of_threads_changes_nothing),
         cmocka_unit_test(records_and_foreign_pieces_come_from_those_that_are_marked),
+        cmocka_unit_test(a_mixed_corpus_has_every_record_in_two_forms),
+        cmocka_unit_test(a_second_form_takes_what_the_others_can_lend),
         cmocka_unit_test(a_record_is_prepared_alike_wherever_it_stands),
         cmocka_unit_test(foreign_pieces_are_of_the_same_data_set),
         cmocka_unit_test(foreign_pieces_are_not_of_the_same_dialogue_nor_the_same_text),

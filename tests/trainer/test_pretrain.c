@@ -92,6 +92,37 @@ static void a_fold_is_kept_out(void **state)
     assert_true(largest_difference("fold1", "other", "perception.", &compared) > 0);
 }
 
+/* ---- Two ranks ---- */
+
+/* `syncog pretrain OPTIONS` on two ranks that are processes of this machine. */
+static int pretrain_on_two(const char *options)
+{
+    return syncog(
+        "--version >/dev/null; SYNCOG_RANK=1 SYNCOG_RANKS=2 '%s' pretrain %s --rendezvous "
+        "file:meet & SYNCOG_RANK=0 SYNCOG_RANKS=2 '%s' pretrain %s --rendezvous "
+        "file:meet; code=$?; wait $!; other=$?; rm -f meet; (exit $((code + 10 * other)))",
+        SYN_PROGRAM, options, SYN_PROGRAM, options);
+}
+
+/* Each learns from half of every batch; sums are added in another order than one rank's. */
+static void two_ranks_share_each_batch(void **state)
+{
+#define SHARED                                                                                     \
+    "--data train.h5 --ranker-steps 1 --gap-steps 2 --state-steps 2 --batch 8 --no-leak-test "     \
+    "--cross-fit 0 --threads 1 --dropout 0 --seed 3 --component ckm "
+    int compared = 0;
+    const int code = pretrain_on_two(SHARED "--out both");
+    if (code) fail_msg("exit %d: %s", code, complained);
+    assert_int_equal(line_count(said), 2); /* one rank speaks */
+    assert_works("pretrain " SHARED "--out alone");
+    const double apart = largest_difference("alone", "both", "perception.", &compared);
+    if (!(apart > 0 && apart < 1e-3)) fail_msg("two ranks are %g from one", apart);
+    assert_true(compared > 20);
+    assert_int_equal(pretrain_on_two(SHARED "--out odd --batch 9"), 22);
+    assert_non_null(strstr(complained, "--batch 9 cannot be cut into 2 equal parts"));
+#undef SHARED
+}
+
 /* ---- Learning, on records that were not trained on ---- */
 
 typedef struct lesson {
@@ -186,6 +217,7 @@ int main(void)
         cmocka_unit_test(the_parts_are_fitted_to_different_records),
         cmocka_unit_test(the_state_encoder_alone_leaves_the_judges),
         cmocka_unit_test(a_fold_is_kept_out),
+        cmocka_unit_test(two_ranks_share_each_batch),
         cmocka_unit_test(a_short_fit_learns_and_shuffled_labels_teach_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, folder_teardown);

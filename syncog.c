@@ -5,8 +5,9 @@
 
 #include "datasets/cmd_data.h"
 #include "kernels/base/options.h"
+#include "kernels/base/subcommands.h"
 
-int syn_cmd_data_export(int argc, char **argv);
+syn_status syn_cmd_data_export(int argc, char **argv);
 int syn_cmd_pretrain(int argc, char **argv);
 int syn_cmd_train(int argc, char **argv);
 int syn_cmd_eval(int argc, char **argv);
@@ -21,13 +22,25 @@ int syn_cmd_bench(int argc, char **argv);
 int syn_cmd_states(int argc, char **argv);
 int syn_cmd_tasks(int argc, char **argv);
 
+static const syn_subcommand data_words[] = {
+    {"synth", "synth", "write invented questions in HotpotQA's format", syn_cmd_data_synth},
+    {"prepare", "prepare", "make a cache of questions or dialogues whose evidence is marked",
+     syn_cmd_data_prepare},
+    {"info", "info FILE.h5", "describe a cache", syn_cmd_data_info},
+    {"export", "export", "make data sets for training from logged collaborations",
+     syn_cmd_data_export},
+};
+
 static int data(int argc, char **argv)
 {
-    static const syn_data_command more[] = {
-        {"export", "makes data sets for training from logged collaborations", syn_cmd_data_export},
-        {NULL, NULL, NULL},
-    };
-    return syn_cmd_data(argc, argv, more);
+    const syn_subcommands words = {
+        .command = "data",
+        .summary = "make, prepare, describe and export data sets",
+        .details = "  syncog data synth --tasks 1000 --seed 1 --out train.json\n"
+                   "  syncog data prepare --format hotpotqa --input train.json --out train.h5\n",
+        .words = data_words,
+        .count = (int)(sizeof data_words / sizeof *data_words)};
+    return syn_subcommands_run(&words, argc, argv);
 }
 
 typedef struct subcommand {

@@ -156,7 +156,7 @@ static void print_text(const syn_dataset *ds, const totals *t, const char *path)
     print_sources(ds, t);
 }
 
-static syn_status info_run(int argc, char **argv)
+syn_status syn_cmd_data_info(int argc, char **argv)
 {
     info_config c;
     syn_text_list files;
@@ -175,9 +175,4 @@ static syn_status info_run(int argc, char **argv)
     }
     syn_dataset_free(&ds);
     return st;
-}
-
-int syn_cmd_data_info(int argc, char **argv)
-{
-    return syn_exit_code(info_run(argc, argv));
 }

@@ -1,10 +1,9 @@
 /* syncog data synth: writes a file of synthetic tasks. */
 #include <stddef.h>
 
+#include "datasets/cmd_data.h"
 #include "datasets/synth.h"
 #include "kernels/base/options.h"
-
-int syn_cmd_data_synth(int argc, char **argv);
 
 typedef struct synth_config {
     int64_t tasks, seed, pieces;
@@ -51,11 +50,10 @@ static syn_status run(const synth_config *c)
     return syn_synth_write(&o, c->out);
 }
 
-int syn_cmd_data_synth(int argc, char **argv)
+syn_status syn_cmd_data_synth(int argc, char **argv)
 {
     synth_config config;
     bool done = false;
-    syn_status st = syn_options_parse(&COMMAND, &config, argc, argv, NULL, &done);
-    if (st == SYN_OK && !done) st = run(&config);
-    return syn_exit_code(st);
+    SYN_RETURN_IF(syn_options_parse(&COMMAND, &config, argc, argv, NULL, &done));
+    return done ? SYN_OK : run(&config);
 }

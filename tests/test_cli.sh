@@ -31,6 +31,8 @@ for word in list verify find-best deploy export prune; do
     expect 0 "Examples:" checkpoint $word --help
 done
 expect 2 "unknown command 'checkpoint lst'; did you mean 'list'?" checkpoint lst
+expect 2 "unknown command 'data prepar'; did you mean 'prepare'?" data prepar
+expect 0 "syncog data info FILE.h5" data --help
 expect 0 'Usage: syncog checkpoint verify [OPTIONS] DIR [VERSION]' checkpoint verify --help
 expect 2 'needs a folder' checkpoint list
 expect 2 'did you mean --json?' checkpoint list --jsno .

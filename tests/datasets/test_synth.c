@@ -3,9 +3,8 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "datasets/cmd_data.h"
 #include "tests/datasets/synth_read.h"
-
-int syn_cmd_data_synth(int argc, char **argv);
 
 /* --- determinism --- */
 
@@ -365,10 +364,10 @@ static void the_command_writes_a_file(void **state)
     char *good[] = {"synth", "--tasks", "5", "--seed", "3", "--out", path, NULL};
     char *no_out[] = {"synth", "--tasks", "5", NULL};
     char *no_tasks[] = {"synth", "--tasks", "0", "--out", path, NULL};
-    assert_int_equal(syn_cmd_data_synth(3, no_out), 2);
-    assert_int_equal(syn_cmd_data_synth(5, no_tasks), 2);
+    assert_int_equal(syn_cmd_data_synth(3, no_out), SYN_ERR_USAGE);
+    assert_int_equal(syn_cmd_data_synth(5, no_tasks), SYN_ERR_USAGE);
     assert_int_equal(files_in_folder(), 0);
-    assert_int_equal(syn_cmd_data_synth(7, good), 0);
+    assert_ok(syn_cmd_data_synth(7, good));
     syn_synth_options o = options(5, 3);
     char *written = read_file(path), *expected = generate(&o);
     assert_string_equal(written, expected);

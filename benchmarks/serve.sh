@@ -312,7 +312,7 @@ stage_history() {
     total=$(curl -s -H "Authorization: Bearer $key" "$base/api/v1/history?limit=1" |
         python3 -c 'import json, sys; print(json.load(sys.stdin)["total"])')
     row "durable history writes (with audit), 64 connections" \
-        "$(get "$r" requests_per_s)/s; $total rows$(bad "$r")" ">= 2,000/s"
+        "$(get "$r" requests_per_s)/s; $total rows (10000: or more)$(bad "$r")" ">= 2,000/s"
     stop "$server"
 }
 

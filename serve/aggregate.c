@@ -1,5 +1,6 @@
 #include "serve/aggregate.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -50,11 +51,23 @@ static double token_f1(char *a, char *b)
     return n + m > 0 ? 2.0 * common / (n + m) : 0;
 }
 
+/* The normal form; where it leaves nothing of a word, that word: "A" is an article, and a letter of
+ * several choices. */
+static size_t compared_form(const char *text, char normal[NORMAL_BYTES])
+{
+    size_t n = syn_normal_form(text, normal, NORMAL_BYTES);
+    for (; n == 0 && *text; text++)
+        if (isalpha((unsigned char)*text)) {
+            normal[0] = (char)tolower((unsigned char)*text);
+            normal[n = 1] = 0;
+        }
+    return n;
+}
+
 bool syn_same_answer(const char *a, const char *b)
 {
     char x[NORMAL_BYTES], y[NORMAL_BYTES];
-    size_t nx = syn_normal_form(a, x, sizeof x), ny = syn_normal_form(b, y, sizeof y);
-    if (nx == 0 || ny == 0) return false;
+    if (compared_form(a, x) == 0 || compared_form(b, y) == 0) return false;
     if (strcmp(x, y) == 0) return true;
     return token_f1(x, y) >= .8 - 1e-12;
 }
@@ -82,7 +95,7 @@ bool syn_no_answer(const char *short_answer)
                                         "not enough information",
                                         "no answer"};
     char normal[NORMAL_BYTES];
-    syn_normal_form(short_answer, normal, sizeof normal);
+    compared_form(short_answer, normal);
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         if (strcmp(normal, forms[i]) == 0) return true;
     return false;

@@ -7,10 +7,8 @@ static void answer(void *context, const syn_collaboration_end *end)
     syn_collaboration *c = v->data;
     if (end->status == SYN_OK)
         syn_visit_text(v, 200, end->text, end->text_bytes);
-    else if (end->http_status == 503)
-        syn_visit_later(v, 503, 1, "%s", end->sentence);
     else
-        syn_visit_refuse(v, end->http_status, end->field, NULL, "%s", end->sentence);
+        syn_collaboration_refuse(v, end);
     syn_collaboration_free(c);
 }
 

@@ -23,15 +23,17 @@ static int64_t smaller(int64_t a, int64_t b)
 
 static void read_config(const syn_fields *body, syn_round_config *c)
 {
-    static const char *const known[] = {"temperature", "enable_cognitive_gaps",
+    static const char *const known[] = {"temperature",           "enable_cognitive_gaps",
                                         "convergence_threshold", "min_rounds",
-                                        "max_context_length"};
+                                        "max_context_length",    "ask"};
+    static const char *const asked[] = {"all", "asker"};
     syn_fields f;
     const json_t *config = syn_field(body, "config");
     if (!config || !syn_fields_begin(&f, config, "config", known, COUNT(known), body->fault))
         return;
     c->temperature = syn_field_real(&f, "temperature", 0, 2, c->temperature);
     c->cognitive_gaps = syn_field_bool(&f, "enable_cognitive_gaps", c->cognitive_gaps);
+    c->ask = (syn_round_ask)syn_field_choice(&f, "ask", asked, COUNT(asked), SYN_ASK_ALL);
     c->convergence_threshold =
         syn_field_real(&f, "convergence_threshold", 0, 1, c->convergence_threshold);
     c->rounds_min = (int)syn_field_int(&f, "min_rounds", 1, c->rounds_max, c->rounds_min);
@@ -241,6 +243,8 @@ bool syn_api_request_read(const json_t *body, const syn_settings *settings,
     if (!syn_field_failed(fault)) read_agents(&f, providers, provider, r);
     if (!syn_field_failed(fault)) read_documents(&f, r);
     if (!syn_field_failed(fault)) serve_extractive(&f, r);
+    if (!syn_field_failed(fault) && c->ask == SYN_ASK_ASKER && c->document_count == 0)
+        syn_field_wrong(&f, "config.ask", "is asker, which needs documents that can move to it");
     if (!syn_field_failed(fault)) choose_aggregator(settings, providers, provider, r);
     if (syn_field_failed(fault)) syn_api_request_free(r);
     return !syn_field_failed(fault);

@@ -19,7 +19,7 @@ typedef struct stream {
     bool events;   /* server-sent, else JSON lines */
     bool open;     /* its head has gone */
     bool over;     /* `done` was called */
-    bool lost;     /* nobody reads any more, or not fast enough */
+    bool lost;     /* nobody reads any more, or not fast enough; or there is no memory */
     bool free_now; /* no timer runs */
     syn_notice *waiting;
     int first, count, room;
@@ -92,13 +92,21 @@ static void end(stream *s)
     syn_collaboration_free(c);
 }
 
+/* A team that nobody listens to is let go. The stream may be gone afterwards. */
+static void leave_if_lost(stream *s)
+{
+    if (s->lost && !s->over) syn_collaboration_cancel(s->collaboration);
+}
+
 /* Writes what waits; ends the stream, which is then gone, after its last line. */
 static void flush(stream *s)
 {
-    if (!s->open) return;
     while (!s->lost && s->first < s->count && write_notice(s, &s->waiting[s->first])) s->first++;
     if (s->first == s->count) s->first = s->count = 0;
-    if (!s->over) return;
+    if (!s->over) {
+        leave_if_lost(s);
+        return;
+    }
     if (!s->lost && (s->count || !write_line(s, s->last, s->last_bytes))) return;
     end(s);
 }
@@ -135,8 +143,8 @@ static void on_notice(void *context, const syn_notice *n)
 {
     stream *s = context;
     if (s->lost) return;
-    if (s->open && !s->count && write_notice(s, n)) return;
-    keep(s, n);
+    if (s->count || !write_notice(s, n)) keep(s, n);
+    leave_if_lost(s);
 }
 
 /* The whole reply is spliced in as the text that it is already. */
@@ -165,10 +173,22 @@ static char *error_line(const stream *s, const syn_collaboration_end *e, size_t 
     return line_of(s, error, "", bytes);
 }
 
+static void refuse(stream *s, const syn_collaboration_end *e)
+{
+    syn_collaboration *c = s->collaboration;
+    syn_collaboration_refuse(s->visit, e);
+    syn_collaboration_free(c);
+    free(s);
+}
+
 static void on_done(void *context, const syn_collaboration_end *e)
 {
     stream *s = context;
     s->over = true;
+    if (!s->open) {
+        refuse(s, e);
+        return;
+    }
     if (!s->lost && e->status == SYN_OK)
         s->last = answer_line(s, e, &s->last_bytes);
     else if (!s->lost)
@@ -183,7 +203,7 @@ static void on_cancel(syn_http_request *request)
     if (s->over)
         end(s);
     else
-        syn_collaboration_cancel(s->collaboration);
+        leave_if_lost(s);
 }
 
 static void on_ping(uv_timer_t *timer)
@@ -191,12 +211,14 @@ static void on_ping(uv_timer_t *timer)
     stream *s = (stream *)timer;
     static const char comment[] = ": ping\n\n";
     if (!s->count && !s->lost) (void)write_line(s, comment, sizeof comment - 1);
+    leave_if_lost(s);
 }
 
 /* ---- the beginning ---- */
 
-static void open_stream(stream *s)
+static void on_begun(void *context)
 {
+    stream *s = context;
     syn_http_request *request = s->visit->request;
     const syn_http_header headers[] = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
     const char *type = s->events ? "text/event-stream" : "application/x-ndjson";
@@ -205,16 +227,11 @@ static void open_stream(stream *s)
         uv_timer_start(&s->ping, on_ping, PING_MS, PING_MS);
         s->free_now = false;
     }
-    syn_http_on_cancel(request, on_cancel);
     syn_http_on_room(request, on_room);
     syn_http_stream_begin(
         request, &(syn_http_reply){
                      .status = 200, .content_type = type, .headers = headers, .header_count = 2});
     s->open = true;
-    if (syn_http_cancelled(request))
-        on_cancel(request);
-    else
-        flush(s);
 }
 
 static bool wants_events(const syn_http_request *request)
@@ -236,15 +253,16 @@ void syn_api_stream(syn_visit *v)
     s->visit = v;
     s->free_now = true;
     s->events = wants_events(v->request);
-    const syn_collaboration_hooks hooks = {.notice = on_notice, .done = on_done, .context = s};
+    const syn_collaboration_hooks hooks = {
+        .begun = on_begun, .notice = on_notice, .done = on_done, .context = s};
     const bool begun = syn_collaboration_start(v, body, &hooks, &s->collaboration);
     json_decref(body);
     if (!begun) {
-        free(s->waiting);
         free(s);
         return;
     }
     v->data = s;
     syn_http_drop_body(v->request);
-    open_stream(s);
+    syn_http_on_cancel(v->request, on_cancel);
+    if (syn_http_cancelled(v->request)) on_cancel(v->request);
 }

@@ -39,6 +39,18 @@ static bool network_parse(const char *text, syn_network *out)
     return true;
 }
 
+/* So much of the Internet that it names no proxy: more than a /8 of IPv4 or a /32 of IPv6, private
+ * networks of IPv6 aside. */
+static bool too_wide(const syn_network *n)
+{
+    syn_network four = {.bits = n->bits < 96 ? n->bits : 96};
+    memset(four.address + 10, 0xff, 2);
+    if (within(&four, n->address)) return n->bits < 96 + 8; /* it has IPv4's addresses */
+    if ((n->address[0] & 0xfe) == 0xfc) return n->bits < 7;
+    if (n->address[0] == 0xfe && n->address[1] >> 6 == 2) return n->bits < 10;
+    return n->bits < 32;
+}
+
 syn_status syn_networks_parse(const char *text, syn_networks *out)
 {
     *out = (syn_networks){.count = 0};
@@ -54,6 +66,10 @@ syn_status syn_networks_parse(const char *text, syn_networks *out)
         one[n] = 0;
         SYN_REQUIRE(network_parse(one, &out->list[out->count]),
                     "TRUSTED_PROXY: '%s' is not a network like 10.0.0.0/8", one);
+        SYN_REQUIRE(!too_wide(&out->list[out->count]),
+                    "TRUSTED_PROXY: with '%s' nearly anybody could say where a request comes from; "
+                    "name the proxy's own address or network",
+                    one);
         out->count++;
         text += n;
     }

@@ -21,7 +21,8 @@ typedef struct syn_networks {
     int count;
 } syn_networks;
 
-/* "10.0.0.0/8,::1": networks or addresses; NULL or "": none. Errors: SYN_ERR_INVALID. */
+/* "10.0.0.0/8,::1": networks or addresses; NULL or "": none. A network of more than a /8
+ * of IPv4 or a /32 of IPv6 is refused, but for fc00::/7 and fe80::/10. Errors: SYN_ERR_INVALID. */
 SYN_WARN_UNUSED syn_status syn_networks_parse(const char *text, syn_networks *out);
 bool syn_networks_have(const syn_networks *n, const char *address);
 

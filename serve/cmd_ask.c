@@ -6,6 +6,7 @@
 
 #include "kernels/base/options.h"
 #include "kernels/base/progress.h"
+#include "serve/agent_options.h"
 #include "serve/ask_print.h"
 #include "serve/ask_remote.h"
 #include "serve/decider.h"
@@ -15,11 +16,11 @@
 #include "serve/round_json.h"
 
 typedef struct ask_options {
-    const char *question, *documents, *context, *provider, *base_url, *model, *api_key_env;
-    const char *providers_file, *url, *checkpoint, *task;
+    syn_agent_options who; /* first: shared options */
+    const char *question, *documents, *context, *url, *checkpoint, *task, *ask;
     int64_t agents, rounds, min_rounds, message_cap, token_cap, reply_tokens, seed;
     double timeout_s, temperature, threshold;
-    bool json, gaps, insecure;
+    bool json, gaps;
 } ask_options;
 
 #define FIELD(name) offsetof(ask_options, name)
@@ -33,29 +34,11 @@ static const syn_option options[] = {
      "Background that every agent is told.", NULL},
     {"agents", SYN_OPTION_INT, FIELD(agents), "3", 2, SYN_AGENTS_MAX, "N",
      "Agents in the team; agent 1 writes the answer.", NULL},
-    {"provider", SYN_OPTION_TEXT, FIELD(provider), NULL, 0, 0, "NAME",
-     "Who the agents are: extractive agents answer with words of their documents and need no key; "
-     "openai is any OpenAI-compatible endpoint; openrouter, anthropic, deepseek, google, kimi, "
-     "ollama or a name of --providers-file; auto: the first that has a key, else an Ollama that "
-     "runs here, else extractive. Default: extractive, or what the service of --url has.",
-     NULL},
-    {"base-url", SYN_OPTION_TEXT, FIELD(base_url), "https://api.openai.com/v1", 0, 0, "URL",
-     "Where the endpoint of --provider openai is; plain http for this machine only.", NULL},
-    {"model", SYN_OPTION_TEXT, FIELD(model), NULL, 0, 0, "NAME",
-     "The model; default: gpt-4o-mini, or the provider's own.", "PRIMARY_MODEL"},
-    {"api-key-env", SYN_OPTION_TEXT, FIELD(api_key_env), NULL, 0, 0, "NAME",
-     "The environment variable that holds the key of --provider openai (OPENAI_API_KEY) or of "
-     "--url (SYNCOG_API_KEY).",
-     NULL},
-    {"providers-file", SYN_OPTION_TEXT, FIELD(providers_file), NULL, 0, 0, "FILE",
-     "Further providers, and options and prices of known ones: JSON {\"providers\": [{\"name\", "
-     "\"base_url\", \"dialect\": openai|anthropic|cohere, \"api_key_env\", \"model\", \"options\": "
-     "{...}, \"prices\": {MODEL: {\"prompt_usd_per_million\", \"completion_usd_per_million\"}}}]}.",
-     NULL},
+    SYN_AGENT_OPTIONS,
     {"url", SYN_OPTION_TEXT, FIELD(url), NULL, 0, 0, "URL",
-     "Ask a running service (syncog serve), with its providers and its networks.", NULL},
-    {"insecure", SYN_OPTION_BOOL, FIELD(insecure), NULL, 0, 0, NULL,
-     "Allow plain http to another machine, without a key.", NULL},
+     "Ask a running service (syncog serve), with its networks, its providers and, without "
+     "--provider, its agents; --api-key-env is then that of its key, SYNCOG_API_KEY.",
+     NULL},
     {"checkpoint", SYN_OPTION_TEXT, FIELD(checkpoint), NULL, 0, 0, "DIR",
      "The trained networks that decide; default: CHECKPOINT_DIR (or best/ in it), else "
      "runs/demo/trained, else a cosine-threshold rule.",
@@ -65,6 +48,10 @@ static const syn_option options[] = {
     {"rounds", SYN_OPTION_INT, FIELD(rounds), "5", 1, SYN_ROUND_MAX, "R", "Rounds at most.", NULL},
     {"min-rounds", SYN_OPTION_INT, FIELD(min_rounds), "0", 0, SYN_ROUND_MAX, "R",
      "Rounds at least; 0 means 2, or --rounds where that is less.", NULL},
+    {"ask", SYN_OPTION_CHOICE, FIELD(ask), "all", 0, 0, "all|asker",
+     "Who is asked: every agent, round by round, or, once the evidence has moved, agent 1 alone "
+     "(needs --documents).",
+     NULL},
     {"timeout", SYN_OPTION_REAL, FIELD(timeout_s), "300", 0.001, 86400, "SECONDS",
      "When the answers so far are aggregated.", "DEFAULT_TIMEOUT"},
     {"temperature", SYN_OPTION_REAL, FIELD(temperature), "0.7", 0, 2, "T",
@@ -78,9 +65,10 @@ static const syn_option options[] = {
      "Messages at most; 0 for no cap.", NULL},
     {"token-cap", SYN_OPTION_INT, FIELD(token_cap), "0", 0, 1e12, "N",
      "Tokens at most, reserved before each call; 0 for no cap.", NULL},
-    {"reply-tokens", SYN_OPTION_INT, FIELD(reply_tokens), "1024", 1, 1e6, "N",
-     "Tokens of one reply at most.", NULL},
-    {"seed", SYN_OPTION_INT, FIELD(seed), "0", 0, 1e15, "S", "Of the waits between retries.", NULL},
+    {"reply-tokens", SYN_OPTION_INT, FIELD(reply_tokens), "0", 0, 1e6, "N",
+     "Tokens of one reply at most, 0 for 1024; not with --url.", NULL},
+    {"seed", SYN_OPTION_INT, FIELD(seed), "0", 0, 1e15, "S",
+     "Of the waits between retries; not with --url.", NULL},
     {"json", SYN_OPTION_BOOL, FIELD(json), NULL, 0, 0, NULL,
      "Print one JSON object, the reply of the service's collaborate.", NULL},
 };
@@ -100,27 +88,11 @@ static const syn_command command = {
     .options = options,
     .option_count = (int)(sizeof options / sizeof *options)};
 
-static bool named(const ask_options *o, const char *provider)
+/* Of the service of --url. */
+static const char *service_key(const ask_options *o)
 {
-    return strcmp(o->provider ? o->provider : "extractive", provider) == 0;
-}
-
-static const char *key_variable(const ask_options *o)
-{
-    if (o->api_key_env) return o->api_key_env;
-    return o->url ? "SYNCOG_API_KEY" : "OPENAI_API_KEY";
-}
-
-static const char *key_of(const ask_options *o)
-{
-    const char *key = getenv(key_variable(o));
+    const char *key = getenv(o->who.api_key_env ? o->who.api_key_env : "SYNCOG_API_KEY");
     return key ? key : "";
-}
-
-static bool local(const char *url)
-{
-    return strncmp(url, "http://localhost", 16) == 0 || strncmp(url, "http://127.", 11) == 0 ||
-           strncmp(url, "http://[::1]", 12) == 0;
 }
 
 /* What must be given before anything is read or called. */
@@ -130,50 +102,21 @@ static syn_status check(const ask_options *o)
         return syn_fail(SYN_ERR_USAGE, "--question is missing");
     if (o->min_rounds > o->rounds)
         return syn_fail(SYN_ERR_USAGE, "--min-rounds is larger than --rounds");
-    if (named(o, "openai") && !o->url && !*key_of(o) && !local(o->base_url))
+    if (strcmp(o->ask, "asker") == 0 && !o->documents)
+        return syn_fail(SYN_ERR_USAGE, "--ask asker needs --documents that can move to agent 1");
+    if (o->url && (o->reply_tokens != 0 || o->seed != 0))
         return syn_fail(SYN_ERR_USAGE,
-                        "--provider openai needs a key in the environment variable %s; extractive "
-                        "agents (--documents FILE) need none",
-                        key_variable(o));
+                        "--%s is not for --url: a service decides that for its calls itself",
+                        o->seed != 0 ? "seed" : "reply-tokens");
     return SYN_OK;
 }
 
-/* Behind "provider:", where it is there. */
-static const char *bare_model(const ask_options *o, const syn_providers *providers)
+static syn_status check_documents(const ask_options *o, const syn_agents *agents)
 {
-    const syn_provider *provider;
-    const char *model = o->model;
-    if (model && strchr(model, ':'))
-        syn_providers_resolve(providers, o->model, NULL, &provider, &model);
-    return model && *model ? model : NULL;
-}
-
-/* Opens the providers and says who the agents are; *model NULL: the provider's own. --provider
- * openai is whatever endpoint --base-url names. */
-static syn_status choose(const ask_options *o, syn_providers **providers, syn_drive_agent *agent)
-{
-    bool any = named(o, "openai"), automatic = named(o, "auto");
-    const syn_providers_options wanted = {.file = o->providers_file,
-                                          .primary_model = automatic ? o->model : NULL,
-                                          .base_url = any ? o->base_url : NULL,
-                                          .model = "gpt-4o-mini",
-                                          .api_key = key_of(o),
-                                          .insecure = o->insecure};
-    SYN_RETURN_IF(syn_providers_open(&wanted, providers));
-    syn_status st = syn_providers_choose(*providers,
-                                         any           ? "custom"
-                                         : o->provider ? o->provider
-                                                       : "extractive",
-                                         &agent->provider);
-    if (st == SYN_ERR_INVALID) st = SYN_ERR_USAGE;
-    if (st != SYN_OK) return st;
-    bool extractive = agent->provider->dialect == SYN_DIALECT_EXTRACTIVE;
-    if (extractive && !o->documents)
+    if (agents->agent.provider->dialect == SYN_DIALECT_EXTRACTIVE && !o->documents)
         return syn_fail(SYN_ERR_USAGE,
                         "extractive agents need --documents FILE to answer from; or give "
-                        "--provider openai and a key in %s",
-                        key_variable(o));
-    agent->model = extractive || automatic ? NULL : bare_model(o, *providers);
+                        "--provider openai and a key in the environment");
     return SYN_OK;
 }
 
@@ -197,9 +140,10 @@ static void fill_config(const ask_options *o, const syn_documents *documents, sy
     c->documents = documents->list;
     c->document_count = documents->count;
     c->cognitive_gaps = o->gaps;
+    c->ask = strcmp(o->ask, "asker") == 0 ? SYN_ASK_ASKER : SYN_ASK_ALL;
     c->temperature = o->temperature;
     c->convergence_threshold = o->threshold;
-    c->reply_tokens_max = o->reply_tokens;
+    if (o->reply_tokens != 0) c->reply_tokens_max = o->reply_tokens;
     c->messages_cap = (int)o->message_cap;
     c->tokens_cap = o->token_cap;
     c->timeout_s = o->timeout_s;
@@ -233,18 +177,18 @@ static void print_reply(void *user, const syn_round_reply *reply)
 }
 
 static syn_status collaborate(const ask_options *o, const syn_documents *documents,
-                              const syn_providers *providers, const syn_drive_agent *agent,
-                              syn_deciders *deciders)
+                              const syn_agents *agents, syn_deciders *deciders)
 {
     syn_round_config config;
     printed p = {.json = o->json};
     fill_config(o, documents, &config);
     syn_drive_options drive = {.round = &config,
                                .deciders = deciders,
-                               .providers = providers,
+                               .providers = agents->providers,
+                               .calibrations = agents->calibrations,
                                .seed = (uint64_t)o->seed,
                                .notice = o->json ? NULL : print_notice};
-    for (int i = 0; i < config.agents; i++) drive.agent[i] = *agent;
+    for (int i = 0; i < config.agents; i++) drive.agent[i] = agents->agent;
     SYN_RETURN_IF(syn_drive_run(&drive, print_reply, &p));
     return p.st;
 }
@@ -283,14 +227,15 @@ static json_t *body_json(const ask_options *o, const syn_documents *documents)
     if (o->token_cap) json_object_set_new(caps, "tokens", json_integer(o->token_cap));
     if (json_object_size(caps) > 0) json_object_set(body, "caps", caps);
     json_decref(caps);
+    if (strcmp(o->ask, "all") != 0) json_object_set_new(config, "ask", json_string(o->ask));
     if (o->min_rounds) json_object_set_new(config, "min_rounds", json_integer(o->min_rounds));
     if (o->context) json_object_set_new(body, "context", json_string(o->context));
     if (documents->count > 0) json_object_set_new(body, "documents", documents_json(documents));
-    if (!o->provider) return body;
+    if (!o->who.provider) return body;
     json_t *agents = json_array();
     for (int i = 0; i < (int)o->agents; i++) {
-        json_t *agent = json_pack("{s:s}", "provider", o->provider);
-        if (o->model) json_object_set_new(agent, "model", json_string(o->model));
+        json_t *agent = json_pack("{s:s}", "provider", o->who.provider);
+        if (o->who.model) json_object_set_new(agent, "model", json_string(o->who.model));
         json_array_append_new(agents, agent);
     }
     json_object_set_new(body, "agents", agents);
@@ -302,8 +247,10 @@ static syn_status ask_there(const ask_options *o)
     syn_documents documents = {0};
     if (o->documents) SYN_RETURN_IF(syn_documents_load(o->documents, (int)o->agents, &documents));
     json_t *body = body_json(o, &documents);
-    const syn_remote remote = {
-        .url = o->url, .key = key_of(o), .insecure = o->insecure, .timeout_s = o->timeout_s + 60};
+    const syn_remote remote = {.url = o->url,
+                               .key = service_key(o),
+                               .insecure = o->who.insecure,
+                               .timeout_s = o->timeout_s + 60};
     syn_status st = body ? syn_ask_remote(&remote, body, o->json)
                          : syn_fail(SYN_ERR_INVALID, "--question or --context is not UTF-8");
     json_decref(body);
@@ -317,22 +264,22 @@ static syn_status ask(const ask_options *o)
 {
     syn_status st;
     syn_documents documents = {0};
-    syn_providers *providers = NULL;
+    syn_agents agents = {0};
     syn_deciders *deciders = NULL;
-    syn_drive_agent agent = {0};
     char path[4096];
     syn_scorer_queue_options queue = SYN_SCORER_QUEUE_DEFAULT;
     queue.scorer = (syn_scorer_options){1, 1, 1};
     SYN_RETURN_IF(check(o));
     if (o->url) return ask_there(o);
-    SYN_TRY(choose(o, &providers, &agent));
+    SYN_TRY(syn_agents_open(&o->who, false, &agents));
+    SYN_TRY(check_documents(o, &agents));
     if (o->documents) SYN_TRY(syn_documents_load(o->documents, (int)o->agents, &documents));
     const char *checkpoint = o->checkpoint ? o->checkpoint : syn_decider_default(path, sizeof path);
     SYN_TRY(syn_deciders_open(checkpoint, &queue, &deciders));
-    st = collaborate(o, &documents, providers, &agent, deciders);
+    st = collaborate(o, &documents, &agents, deciders);
 done:
     syn_deciders_close(deciders);
-    syn_providers_close(providers);
+    syn_agents_close(&agents);
     syn_documents_free(&documents);
     return st;
 }

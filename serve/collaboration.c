@@ -181,6 +181,9 @@ static void on_done(void *context, syn_status st, const char *sentence)
     c->hop.run = on_recorded;
     st = syn_collaboration_record(c, reply);
     if (st == SYN_OK) return;
+    syn_log(SYN_LOG_ERROR, "an answer was withheld because its record was not accepted: %s",
+            syn_error_text());
+    syn_collaboration_audit(c, SYN_DB_UNRECORDED, reply);
     fail_with(c, st, 503, "the answer could not be written to the history");
     finish_later(c);
 }
@@ -200,8 +203,8 @@ static syn_status reserve_final(const syn_collaboration *c, syn_round_config *ro
     return SYN_OK;
 }
 
-/* The request's texts are copied by the round, and given up. */
-static syn_status run(syn_collaboration *c)
+/* The request's texts are copied by the round, and given up once it is made. */
+static syn_status make_drive(syn_collaboration *c)
 {
     const syn_worker *w = c->visit->worker;
     syn_api_request *r = &c->request;
@@ -211,6 +214,7 @@ static syn_status run(syn_collaboration *c)
     syn_drive_options o = {.round = &r->round,
                            .deciders = w->service->deciders,
                            .providers = w->service->providers,
+                           .calibrations = w->service->calibrations,
                            .loop = syn_http_loop(w->server),
                            .llm = w->llm,
                            .aggregator = r->aggregator,
@@ -223,14 +227,54 @@ static syn_status run(syn_collaboration *c)
                            .done = on_done,
                            .context = c};
     memcpy(o.agent, r->agent, sizeof o.agent);
-    c->stage = SYN_COLLABORATION_RUNS;
-    syn_status st = reserve_final(c, &r->round);
-    if (st == SYN_OK) st = syn_drive_start(&o, &c->drive);
-    if (st == SYN_OK)
+    SYN_RETURN_IF(reserve_final(c, &r->round));
+    return syn_drive_make(&o, &c->drive);
+}
+
+/* ---- the team is made ---- */
+
+static void block(syn_collaboration *c)
+{
+    syn_metrics_add(c->visit->worker->service->metrics, SYN_METRIC_REFUSED, "guard", 1);
+    syn_collaboration_audit(c, "blocked", NULL);
+    fail_with(c, SYN_ERR_INVALID, 400,
+              "this text looks like an attempt to instruct the agents, and such texts are refused "
+              "here");
+    c->end.field = c->findings.list[0].where;
+}
+
+static void on_prepared(syn_collaboration *c)
+{
+    char sentence[SYN_SENTENCE_BYTES];
+    if (c->prepared_st == SYN_OK && !c->blocked) {
         forget_request(c);
-    else
-        explain(c, st, syn_error_text());
-    return st;
+        c->stage = SYN_COLLABORATION_RUNS;
+        syn_drive_go(c->drive);
+        if (c->hooks.begun) c->hooks.begun(c->hooks.context); /* c may be gone */
+        return;
+    }
+    if (c->cancelled) {
+        fail_with(c, SYN_ERR_INTERRUPTED, 503, c->cancelled);
+        note_end(c, "cancelled");
+    } else if (c->blocked) {
+        block(c);
+    } else {
+        memcpy(sentence, c->sentence, sizeof sentence);
+        explain(c, c->prepared_st, sentence);
+        if (c->end.http_status >= 500) note_end(c, "failed");
+    }
+    finish(c);
+}
+
+/* Called on the loop, within start or not. */
+static void prepare(syn_collaboration *c)
+{
+    syn_status st = make_drive(c);
+    if (st == SYN_OK) st = syn_collaboration_prepare(c, on_prepared);
+    if (st == SYN_OK) return;
+    explain(c, st, syn_error_text());
+    if (c->end.http_status >= 500) note_end(c, "failed");
+    finish_later(c);
 }
 
 /* ---- the dialogue that is continued ---- */
@@ -238,12 +282,14 @@ static syn_status run(syn_collaboration *c)
 static void on_dialogue(syn_hop *hop)
 {
     syn_collaboration *c = (syn_collaboration *)hop;
-    if (c->cancelled)
-        fail_with(c, SYN_ERR_INTERRUPTED, 503, "the request was cancelled");
-    else if (c->end.status != SYN_OK)
-        fail_with(c, c->end.status, 503, "the dialogue could not be read");
-    else if (run(c) == SYN_OK)
+    if (!c->cancelled && c->end.status == SYN_OK) {
+        prepare(c);
         return;
+    }
+    if (c->cancelled)
+        fail_with(c, SYN_ERR_INTERRUPTED, 503, c->cancelled);
+    else
+        fail_with(c, c->end.status, 503, "the dialogue could not be read");
     note_end(c, c->cancelled ? "cancelled" : "failed");
     finish(c);
 }
@@ -269,33 +315,6 @@ static syn_status read_dialogue(syn_collaboration *c)
 }
 
 /* ---- the beginning ---- */
-
-/* False: a text is flagged, and such are to be refused; *field names it. */
-static bool look(syn_collaboration *c, const char *guard, char *field, size_t bytes)
-{
-    const syn_round_config *r = &c->request.round;
-    syn_findings *f = &c->findings;
-    char where[64];
-    if (strcmp(guard, "off") == 0) return true;
-    c->guarded = true;
-    syn_findings_look(f, SYN_LOOKED_AT_QUERY, "query", r->question);
-    syn_findings_look(f, SYN_LOOKED_AT_CONTEXT, "context", r->context);
-    syn_findings_look(f, SYN_LOOKED_AT_CONTEXT, "dialogue", c->dialogue);
-    for (int i = 0; i < r->agents; i++) {
-        snprintf(where, sizeof where, "agents[%d].context", i);
-        syn_findings_look(f, SYN_LOOKED_AT_CONTEXT, where, r->agent[i].context);
-        snprintf(where, sizeof where, "agents[%d].role", i);
-        syn_findings_look(f, SYN_LOOKED_AT_CONTEXT, where, r->agent[i].role);
-    }
-    for (int k = 0; k < r->document_count; k++) {
-        snprintf(where, sizeof where, "documents[%d].title", k);
-        syn_findings_look(f, SYN_LOOKED_AT_DOCUMENTS, where, r->documents[k].title);
-        snprintf(where, sizeof where, "documents[%d].text", k);
-        syn_findings_look(f, SYN_LOOKED_AT_DOCUMENTS, where, r->documents[k].text);
-    }
-    if (f->flagged) snprintf(field, bytes, "%s", f->list[0].where);
-    return !f->flagged || strcmp(guard, "block") != 0;
-}
 
 /* False: as many as there may be are under way. */
 static bool enter(syn_service *s)
@@ -325,6 +344,7 @@ static syn_collaboration *make(syn_visit *v, json_t *body, const syn_collaborati
     c->task_type = syn_task_types[request->round.task];
     c->query = query;
     c->dialogue = dialogue;
+    c->dialogue_given = dialogue != NULL;
     c->body = json_incref(body);
     c->request = *request;
     snprintf(c->session, sizeof c->session, "%s",
@@ -332,37 +352,15 @@ static syn_collaboration *make(syn_visit *v, json_t *body, const syn_collaborati
     return c;
 }
 
-/* Refuses the visit, or begins. */
-static bool begin(syn_collaboration *c)
+static void begin(syn_collaboration *c)
 {
-    syn_visit *v = c->visit;
-    syn_service *s = v->worker->service;
-    char field[64];
-    if (!look(c, s->settings.guard, field, sizeof field)) {
-        syn_metrics_add(s->metrics, SYN_METRIC_REFUSED, "guard", 1);
-        syn_collaboration_audit(c, "blocked", NULL);
-        syn_visit_refuse(v, 400, field, NULL,
-                         "this text looks like an attempt to instruct the agents, and such texts "
-                         "are refused here");
-        return false;
-    }
-    if (!enter(s)) {
-        syn_metrics_add(s->metrics, SYN_METRIC_REFUSED, "overload", 1);
-        syn_visit_later(v, 503, 1, "as many collaborations as there may be are under way");
-        return false;
-    }
-    const bool asks = c->request.session_id && !c->dialogue;
-    if (asks && read_dialogue(c) == SYN_OK) return true;
-    if (asks)
+    if (!c->request.session_id || c->dialogue) {
+        prepare(c);
+    } else if (read_dialogue(c) != SYN_OK) {
         fail_with(c, SYN_ERR_LIMIT, 503, "the dialogue could not be read");
-    else if (run(c) == SYN_OK)
-        return true;
-    atomic_fetch_sub(&s->collaborations, 1);
-    if (c->end.http_status == 503)
-        syn_visit_later(v, 503, 1, "%s", c->sentence);
-    else
-        syn_visit_refuse(v, c->end.http_status, c->end.field, NULL, "%s", c->sentence);
-    return false;
+        note_end(c, "failed");
+        finish_later(c);
+    }
 }
 
 bool syn_collaboration_start(syn_visit *v, json_t *body, const syn_collaboration_hooks *hooks,
@@ -382,19 +380,25 @@ bool syn_collaboration_start(syn_visit *v, json_t *body, const syn_collaboration
         syn_visit_fail(v, SYN_ERR_MEMORY, "out of memory for a collaboration");
         return false;
     }
-    if (begin(c)) {
-        *out = c;
-        return true;
+    if (!enter(v->worker->service)) {
+        syn_metrics_add(s->metrics, SYN_METRIC_REFUSED, "overload", 1);
+        syn_visit_later(v, 503, 1, "as many collaborations as there may be are under way");
+        syn_collaboration_free(c);
+        return false;
     }
-    syn_collaboration_free(c);
-    return false;
+    *out = c;
+    begin(c);
+    return true;
 }
 
 static void cancel(syn_collaboration *c, const char *sentence)
 {
     if (c->cancelled) return;
-    c->cancelled = true;
-    if (c->stage != SYN_COLLABORATION_RUNS) return;
+    c->cancelled = sentence;
+    if (c->stage != SYN_COLLABORATION_RUNS) {
+        syn_collaboration_unprepare(c);
+        return;
+    }
     syn_drive_free(c->drive);
     c->drive = NULL;
     fail_with(c, SYN_ERR_INTERRUPTED, 503, sentence);
@@ -405,4 +409,12 @@ static void cancel(syn_collaboration *c, const char *sentence)
 void syn_collaboration_cancel(syn_collaboration *c)
 {
     cancel(c, "the request was cancelled");
+}
+
+void syn_collaboration_refuse(syn_visit *v, const syn_collaboration_end *end)
+{
+    if (end->http_status == 503)
+        syn_visit_later(v, 503, 1, "%s", end->sentence);
+    else
+        syn_visit_refuse(v, end->http_status, end->field, NULL, "%s", end->sentence);
 }

@@ -2,7 +2,8 @@
  * dialogue that it continues is fetched, the team runs, and its records are on disk before the end
  * is told. For POST /api/v1/collaborate and its stream, and for the teams of /v1.
  *
- * Everything is called on the worker's loop, and so are the hooks. */
+ * Everything is called on the worker's loop, and so are the hooks. Where there is much to look
+ * through and to choose from, that is done on the loop's thread pool. */
 #ifndef SYN_SERVE_COLLABORATION_H
 #define SYN_SERVE_COLLABORATION_H
 
@@ -30,6 +31,9 @@ typedef struct syn_collaboration_hooks {
     /* Earlier turns, as syn_round_config's; may be given up when start returns. NULL: those of the
      * body's session, if it names one. */
     const char *dialogue;
+    /* The team starts. What is wrong with the request or fails before is told by `done` without
+     * this and without notices. May be NULL. */
+    void (*begun)(void *context);
     /* May be NULL. Not called for FINAL_ANSWER and for the ERROR that ends it: that is `done`. The
      * notice's texts live until the collaboration is freed. */
     void (*notice)(void *context, const syn_notice *notice);
@@ -45,6 +49,8 @@ typedef struct syn_collaboration_hooks {
  * and `done` is not called. The visit must not be answered before `done`. */
 bool syn_collaboration_start(syn_visit *v, json_t *body, const syn_collaboration_hooks *hooks,
                              syn_collaboration **out);
+/* Answers the visit with a failure, of which nothing has been told yet. */
+void syn_collaboration_refuse(syn_visit *v, const syn_collaboration_end *end);
 /* The caller has gone: what is under way is cancelled, no hook but `done` is called any more, with
  * SYN_ERR_INTERRUPTED unless the end was there before; perhaps within this. */
 void syn_collaboration_cancel(syn_collaboration *c);

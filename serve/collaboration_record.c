@@ -70,6 +70,7 @@ static void stored(void *context, const syn_db_result *result)
     syn_visit_hop(&c->hop);
 }
 
+/* With its event: whoever finds the one on the disk finds the other. */
 static syn_status add_record(syn_collaboration *c, const syn_round_reply *r, const char *text)
 {
     const syn_visit *v = c->visit;
@@ -94,7 +95,10 @@ static syn_status add_record(syn_collaboration *c, const syn_round_reply *r, con
                                   .information_gain = r->information_gain,
                                   .converged = r->convergence_achieved};
     c->recorded_s = syn_clock_s();
-    st = syn_db_history_add(v->worker->service->db, &record, stored, c);
+    char *detail = NULL;
+    const syn_db_event event = syn_visit_event(v, "collaborate", "ok", audit_detail(c, r), &detail);
+    st = syn_db_history_add_audited(v->worker->service->db, &record, &event, stored, c);
+    free(detail);
     free(answer);
     return st;
 }
@@ -126,8 +130,6 @@ syn_status syn_collaboration_record(syn_collaboration *c, const syn_round_reply 
     c->end.text_bytes = c->text ? strlen(c->text) : 0;
     c->end.drive = c->drive;
     count(c, r);
-    syn_collaboration_audit(c, "ok",
-                            r); /* before the record, so that it is on the disk when that is */
     if (!c->text)
         st = syn_fail(SYN_ERR_MEMORY, "out of memory for a reply");
     else

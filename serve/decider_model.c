@@ -262,6 +262,7 @@ static syn_status make_task(mind *m, const syn_team *team)
 static void fill_mask(mind *m, const syn_team *team)
 {
     memcpy(m->mask, team->legal, sizeof m->mask);
+    if (team->always_acts) return;
     m->mask[syn_action_index(SYN_ANSWER, 0, 0)] = 1;
     m->mask[syn_action_index(SYN_ABSTAIN, 0, 0)] = team->piece_count > 0;
 }

@@ -81,6 +81,22 @@ static int giver(const syn_team *team, int item)
     return -1;
 }
 
+/* The first message that is legal; false: none is. */
+static bool any_message(const syn_team *team, syn_decision *out)
+{
+    for (int i = 0; i < team->agents; i++)
+        for (int j = 0; j < team->agents; j++) {
+            if (i == j || !team->legal[syn_action_index(SYN_SEND, i, j)]) continue;
+            *out = (syn_decision){.kind = SYN_SEND,
+                                  .from = i,
+                                  .to = j,
+                                  .item = __builtin_ctzll(syn_team_givable(team, i, j)),
+                                  .probability = 1};
+            return true;
+        }
+    return false;
+}
+
 static syn_status decide(void *user, const syn_team *team, const syn_team_gaps *seen,
                          syn_decision *out)
 {
@@ -89,7 +105,11 @@ static syn_status decide(void *user, const syn_team *team, const syn_team_gaps *
     SYN_RETURN_IF(cosines(team, cosine));
     *out =
         (syn_decision){.kind = SYN_NO_ACTION, .from = -1, .to = -1, .item = -1, .probability = 1};
-    if (team->legal[syn_action_index(SYN_ANSWER, -1, -1)]) out->kind = SYN_ANSWER;
+    const bool may_end = team->legal[syn_action_index(SYN_ANSWER, -1, -1)];
+    if (may_end)
+        out->kind = SYN_ANSWER;
+    else if (team->always_acts && any_message(team, out))
+        best = -1; /* whatever it is worth */
     for (int k = 0; k < team->item_count; k++) {
         bool better = out->item < 0 ? cosine[k] >= best : cosine[k] > best;
         if (!better || spread(team, k)) continue;

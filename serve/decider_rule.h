@@ -8,7 +8,8 @@
  * while the cosine is at least `threshold`; then ANSWER. For a consensus the best item that not
  * everybody holds is broadcast. The gap of an agent is the share of the cosine mass, over items
  * above the threshold, that it does not hold: a score, said to be from the rule wherever it is
- * shown. Deterministic. syn_decider_rule_free releases `user`. */
+ * shown. Where an action must be chosen and no end is legal, the best item is sent whatever its
+ * cosine. Deterministic. syn_decider_rule_free releases `user`. */
 SYN_WARN_UNUSED syn_status syn_decider_rule(double threshold, syn_decider *out);
 void syn_decider_rule_free(syn_decider *decider);
 

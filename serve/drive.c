@@ -25,10 +25,10 @@ struct syn_drive {
     double timer_s; /* for when it is set */
     open_call open[SYN_AGENTS_MAX];
     int extractions; /* on the pool */
-    bool ended, freed, timer_closed, verbatim;
+    bool going, ended, freed, timer_closed, verbatim;
     bool told;           /* a piece of a model's final answer was handed on */
     const char *failure; /* the last error of the whole, "": none */
-    char *traceparent, *models[SYN_AGENTS_MAX + 1];
+    char *traceparent, *tag, *models[SYN_AGENTS_MAX + 1];
     syn_answer_stream answer;
     const json_t *final_message;
     char final_finish[16];
@@ -46,6 +46,7 @@ static void destroy_parts(syn_drive *d)
     json_decref((json_t *)d->o.final_chat);
     for (int k = 0; k <= SYN_AGENTS_MAX; k++) free(d->models[k]);
     free(d->traceparent);
+    free(d->tag);
     free(d);
 }
 
@@ -145,6 +146,8 @@ static const syn_drive_agent *agent_of(const syn_drive *d, const syn_round_call 
 
 static void keep_final(syn_drive *d, const syn_llm_reply *reply)
 {
+    json_decref((json_t *)d->final_message);
+    d->final_message = NULL;
     if (!reply->message) return;
     d->final_message = json_incref((json_t *)reply->message);
     snprintf(d->final_finish, sizeof d->final_finish, "%s", reply->finish);
@@ -188,16 +191,34 @@ static json_t *final_chat(const syn_drive *d, const syn_round_call *call)
     return chat;
 }
 
+/* The call's on a tape; free() it. NULL: out of memory. */
+static char *tag_of(const syn_drive *d, const syn_round_call *call)
+{
+    static const char *const purpose[] = {[SYN_CALL_ANSWER] = "answer",
+                                          [SYN_CALL_FINAL] = "final",
+                                          [SYN_CALL_PARTITION] = "partition"};
+    char *tag;
+    return asprintf(&tag, "%s/%s/%d/%d", d->tag, purpose[call->purpose], call->agent + 1,
+                    call->round) < 0
+               ? NULL
+               : tag;
+}
+
 static syn_status submit(syn_drive *d, const syn_round_call *call)
 {
     const syn_drive_agent *agent = agent_of(d, call);
     bool final = call->purpose == SYN_CALL_FINAL;
+    const bool streams = final && call->last && d->o.stream_final && d->o.final_delta;
     open_call *c = d->open;
     while (c->ticket) c++; /* no round has more open than there are places */
     *c = (open_call){.drive = d, .call = *call};
     json_t *chat = final && d->o.final_chat ? final_chat(d, call) : NULL;
-    if (final && d->o.final_chat && !chat)
+    char *tag = d->tag ? tag_of(d, call) : NULL;
+    if ((final && d->o.final_chat && !chat) || (d->tag && !tag)) {
+        json_decref(chat);
+        free(tag);
         return syn_fail(SYN_ERR_MEMORY, "out of memory for a call");
+    }
     const syn_llm_call request = {.provider = agent->provider,
                                   .model = agent->model,
                                   .system = call->system,
@@ -207,12 +228,13 @@ static syn_status submit(syn_drive *d, const syn_round_call *call)
                                   .chat = chat,
                                   .timeout_s = call->deadline_s - syn_clock_s(),
                                   .traceparent = d->traceparent,
-                                  .delta = final && d->o.stream_final && d->o.final_delta ? on_delta
-                                                                                          : NULL,
+                                  .tag = tag,
+                                  .delta = streams ? on_delta : NULL,
                                   .done = on_reply,
                                   .context = c};
     syn_status st = syn_llm_submit(d->o.llm, &request, &c->ticket);
     json_decref(chat);
+    free(tag);
     return st;
 }
 
@@ -230,7 +252,7 @@ static void stream_extracted(syn_drive *d, const char *text)
 static void take_extracted(syn_drive *d, const syn_round_call *call, const char *text,
                            const char *error)
 {
-    bool final = call->purpose == SYN_CALL_FINAL && text;
+    bool final = call->purpose == SYN_CALL_FINAL && call->last && text;
     if (final && d->o.stream_final && d->o.final_delta) stream_extracted(d, text);
     if (d->freed) return;
     const syn_call_result result = {.text = text, .error = error, .cost_usd = 0};
@@ -313,11 +335,13 @@ static void pump(syn_drive *d)
     }
 }
 
-/* The deadline is near, or a decider is ready. */
+/* The deadline is near, or a decider is ready: it is asked again where it was before the drive
+ * went.
+ */
 static void tick(void *user)
 {
     syn_drive *d = user;
-    if (d->ended) return;
+    if (!d->going || d->ended) return;
     (void)!syn_round_tick(d->round, syn_clock_s());
     pump(d);
 }
@@ -342,12 +366,17 @@ static syn_status keep_agent(syn_drive *d, int place, syn_drive_agent *agent,
     SYN_REQUIRE(agent->provider && agent->provider->ready, "an agent's provider has no key");
     SYN_REQUIRE(agent->provider->dialect == SYN_DIALECT_EXTRACTIVE || d->o.llm,
                 "agents that are models need a client");
+    priced->provider = agent->provider->name;
+    priced->model = agent->model ? agent->model : agent->provider->model;
     priced->price_known = syn_provider_price(d->o.providers, agent->provider, agent->model,
                                              &priced->prompt_usd, &priced->completion_usd);
+    if (priced->calibration == 0)
+        priced->calibration = syn_calibration_of(
+            d->o.calibrations, syn_calibrated_name(agent->provider, agent->model));
     return SYN_OK;
 }
 
-static syn_status make_round(syn_drive *d, const syn_round_config *given)
+syn_status syn_drive_prepare(syn_drive *d, const syn_round_config *given)
 {
     syn_round_config config = *given;
     if (!d->o.aggregator.provider) d->o.aggregator = d->o.agent[0];
@@ -355,18 +384,18 @@ static syn_status make_round(syn_drive *d, const syn_round_config *given)
         SYN_RETURN_IF(keep_agent(d, i, &d->o.agent[i], &config.agent[i]));
     SYN_RETURN_IF(keep_agent(d, SYN_AGENTS_MAX, &d->o.aggregator, &config.aggregator));
     config.aggregator_is_model = d->o.aggregator.provider->dialect != SYN_DIALECT_EXTRACTIVE;
-    if (config.cognitive_gaps && d->o.deciders)
+    if (config.cognitive_gaps && d->o.deciders && !d->o.decider)
         SYN_RETURN_IF(syn_decider_make(d->o.deciders, syn_drive_ring, &d->member, &d->decider));
     if (config.started_unix_s == 0) {
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
         config.started_unix_s = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
     }
-    return syn_round_create(&config, d->decider.observe ? &d->decider : NULL, syn_clock_s(),
-                            &d->round);
+    const syn_decider *decider = d->decider.observe ? &d->decider : d->o.decider;
+    return syn_round_create(&config, decider, syn_clock_s(), &d->round);
 }
 
-syn_status syn_drive_start(const syn_drive_options *options, syn_drive **out)
+syn_status syn_drive_make(const syn_drive_options *options, syn_drive **out)
 {
     *out = NULL;
     syn_drive *d = calloc(1, sizeof *d);
@@ -374,27 +403,41 @@ syn_status syn_drive_start(const syn_drive_options *options, syn_drive **out)
     d->o = *options;
     d->o.round = NULL;
     d->o.final_chat = json_incref((json_t *)options->final_chat);
-    d->o.traceparent = NULL;
+    d->o.traceparent = d->o.tag = NULL;
     d->verbatim = options->round->final_verbatim;
     d->failure = "the collaboration failed";
     d->timer_s = -1;
     d->member.woken = tick;
     d->member.user = d;
     if (options->traceparent) d->traceparent = strdup(options->traceparent);
+    if (options->tag) d->tag = strdup(options->tag);
     syn_status st = syn_drive_join(options->loop, &d->member);
     if (st != SYN_OK || uv_timer_init(options->loop, &d->timer) != 0) {
         destroy_parts(d);
         return st;
     }
     d->timer.data = d;
-    st = make_round(d, options->round);
-    if (st != SYN_OK) {
-        syn_drive_free(d);
-        return st;
-    }
-    uv_timer_start(&d->timer, on_timer, 0, 0); /* callbacks never come within start */
     *out = d;
     return SYN_OK;
+}
+
+void syn_drive_go(syn_drive *d)
+{
+    d->going = true;
+    uv_timer_start(&d->timer, on_timer, 0, 0); /* callbacks never come within this */
+}
+
+syn_status syn_drive_start(const syn_drive_options *options, syn_drive **out)
+{
+    SYN_RETURN_IF(syn_drive_make(options, out));
+    const syn_status st = syn_drive_prepare(*out, options->round);
+    if (st == SYN_OK) {
+        syn_drive_go(*out);
+        return SYN_OK;
+    }
+    syn_drive_free(*out);
+    *out = NULL;
+    return st;
 }
 
 const syn_round_reply *syn_drive_reply(const syn_drive *d)

@@ -9,6 +9,7 @@
 #ifndef SYN_SERVE_DRIVE_H
 #define SYN_SERVE_DRIVE_H
 
+#include "serve/calibration.h"
 #include "serve/decider.h"
 #include "serve/llm.h"
 #include "serve/round.h"
@@ -21,10 +22,15 @@ typedef struct syn_drive_agent {
 } syn_drive_agent;
 
 typedef struct syn_drive_options {
-    /* Copied. Prices and aggregator_is_model are filled in from the providers. */
+    /* Copied. Names of provider and model, prices and aggregator_is_model are filled in from the
+     * providers. */
     const syn_round_config *round;
-    syn_deciders *deciders; /* NULL only where round->cognitive_gaps is false */
+    syn_deciders *deciders; /* NULL only where round->cognitive_gaps is false, or with `decider` */
+    const syn_decider *decider; /* the caller's own, instead of one of `deciders`: copied, never
+                                   freed, never pending. NULL: none */
     const syn_providers *providers;
+    /* Fill in the calibration of agents that have none; NULL: nobody's. */
+    const syn_calibrations *calibrations;
     struct uv_loop_s *loop;
     syn_llm *llm;                                      /* NULL: all agents are extractive */
     syn_drive_agent agent[SYN_AGENTS_MAX], aggregator; /* aggregator.provider NULL: agent[0] */
@@ -33,10 +39,14 @@ typedef struct syn_drive_options {
     const json_t *final_chat;
     /* final_delta is called as the answer comes. Where the final call's reply is JSON, its text is
      * that of the member "answer", decoded; nothing is handed on of a reply without one. The final
-     * answer then begins with what was handed on, unless the call failed half-way. */
+     * answer then begins with what was handed on, unless the call failed half-way. Nothing is
+     * handed on of a final call that is not the last (syn_round_call). */
     bool stream_final;
     uint64_t seed;           /* syn_drive_run: of the waits between retries */
     const char *traceparent; /* NULL: none */
+    /* Of the collaboration on a tape (serve/llm_tape.h), copied; its calls add
+     * /PURPOSE/AGENT/ROUND, both from 1. NULL: none. */
+    const char *tag;
     /* Each may be NULL. `reply` is there with FINAL_ANSWER. */
     void (*notice)(void *context, const syn_notice *notice, const syn_round_reply *reply);
     void (*final_delta)(void *context, const syn_llm_delta *delta);
@@ -50,10 +60,17 @@ typedef struct syn_drive_options {
 
 /* Errors: of syn_round_create; `done` is not called then. */
 SYN_WARN_UNUSED syn_status syn_drive_start(const syn_drive_options *options, syn_drive **out);
+/* The same in three steps, for a loop that others wait for: `make` and `go` on its thread, and
+ * between them, on any one, what takes a while with many documents. `round` is that of the options
+ * and stays until `prepare` returns; the rest of them is copied by `make`. Where `prepare` fails
+ * the drive is freed instead of going. */
+SYN_WARN_UNUSED syn_status syn_drive_make(const syn_drive_options *options, syn_drive **out);
+SYN_WARN_UNUSED syn_status syn_drive_prepare(syn_drive *d, const syn_round_config *round);
+void syn_drive_go(syn_drive *d);
 /* NULL before the end and where there is none. Valid until free. */
 const syn_round_reply *syn_drive_reply(const syn_drive *d);
-/* The final call's message (OpenAI's shape, with tool calls), finish reason and usage; false where
- * no final call was made. */
+/* The message of the last final call that ended (OpenAI's shape, with tool calls), finish reason
+ * and usage; false where no final call was made. */
 bool syn_drive_final(const syn_drive *d, const json_t **message, const char **finish,
                      syn_llm_usage *usage);
 /* The final call failed, or was still under way at the deadline, after final_delta was called: the

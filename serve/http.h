@@ -104,6 +104,15 @@ typedef struct syn_http_limits {
     int write_timeout_ms;     /* [30000] without the peer taking a byte that waits for it */
 } syn_http_limits;
 
+/* What `before` has made of a request. */
+typedef enum syn_http_entry {
+    SYN_HTTP_REFUSED, /* answered, with syn_http_send() or syn_http_reply_error() */
+    SYN_HTTP_ADMITTED,
+    /* Nothing more is read of its connection, its body neither, until syn_http_admit() or an answer
+     * follows, which one of them does, also when the peer is gone meanwhile. */
+    SYN_HTTP_HELD
+} syn_http_entry;
+
 typedef struct syn_http_options {
     const char *host;             /* an IPv4 or IPv6 address; NULL: 127.0.0.1 */
     int port;                     /* 0: any; see syn_http_port() */
@@ -113,9 +122,8 @@ typedef struct syn_http_options {
     bool drain_on_signals; /* SIGTERM and SIGINT drain, a second one stops at once */
     int drain_ms;          /* how long those let running requests finish; 0: 30000 */
     void *arg;             /* of the hooks; each hook may be NULL */
-    /* Runs once the head is known to be good and its route is found, before the body is read.
-     * False: it has answered, with syn_http_send() or syn_http_reply_error(). */
-    bool (*before)(void *arg, syn_http_request *request);
+    /* Runs once the head is known to be good and its route is found, before the body is read. */
+    syn_http_entry (*before)(void *arg, syn_http_request *request);
     /* CORS: whether pages of this origin may read replies. NULL: none may. */
     bool (*origin_allowed)(void *arg, const char *origin);
     void (*access)(void *arg, const syn_http_access *access);
@@ -161,6 +169,10 @@ typedef struct syn_http_task {
  * answer requests. Tasks must not be posted when no request is left unanswered that justifies them:
  * a drained server takes none. */
 void syn_http_post(syn_http_server *server, syn_http_task *task);
+
+/* A request that `before` has held goes on to its body and its handler; not within `before`. Where
+ * the peer is gone it ends here. The request may be gone afterwards. */
+void syn_http_admit(syn_http_request *request);
 
 /* The first header of this name (any case), NULL where there is none. */
 const char *syn_http_header_value(const syn_http_request *request, const char *name);

@@ -45,7 +45,7 @@ static void orphan(request *r)
 {
     r->connection = NULL;
     r->next = NULL;
-    if (r->state != REQUEST_RUNNING) {
+    if (r->state != REQUEST_RUNNING && r->state != REQUEST_HELD) {
         syn_http_request_free(r);
         return;
     }
@@ -205,10 +205,16 @@ static bool hand_out(connection *c)
     return true;
 }
 
+static bool is_held(const connection *c)
+{
+    return c->last && c->last->state == REQUEST_HELD;
+}
+
 static bool parse(connection *c)
 {
     if (c->ending) c->input_bytes = 0;
-    if (c->input_bytes == 0 || (c->last && c->last->state == REQUEST_READY)) return false;
+    if (c->input_bytes == 0 || is_held(c) || (c->last && c->last->state == REQUEST_READY))
+        return false;
     const syn_http_limits *limits = &c->server->limits;
     if (!c->current && (c->unanswered >= limits->pipeline_max ||
                         syn_http_queued(c) > (size_t)limits->stream_queue_bytes_max))
@@ -233,7 +239,7 @@ static void watch(connection *c)
         linger(c);
         return;
     }
-    bool read = (c->ending || c->input_bytes == 0) && !c->eof;
+    bool read = (c->ending || (c->input_bytes == 0 && !is_held(c))) && !c->eof;
     if (read == c->reading) return;
     c->reading = read;
     if (!read) {
@@ -255,6 +261,20 @@ void syn_http_pump(connection *c)
     c->pumping = false;
     if (!c->broken) write_out(c);
     if (!c->broken) watch(c);
+}
+
+void syn_http_admit(syn_http_request *view)
+{
+    request *r = (request *)view;
+    connection *c = r->connection;
+    if (!c) {
+        syn_http_request_free(r);
+        return;
+    }
+    r->state = r->whole ? REQUEST_READY : REQUEST_READING;
+    r->body_since_ms = now_of(c);
+    c->in_body = !r->whole;
+    syn_http_pump(c);
 }
 
 /* ---- Reading ---- */

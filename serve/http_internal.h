@@ -24,6 +24,7 @@ typedef struct span {
 
 typedef enum request_state {
     REQUEST_READING,
+    REQUEST_HELD,    /* `before` has it: nothing behind its head is parsed or read */
     REQUEST_READY,   /* complete, waits for those before it */
     REQUEST_RUNNING, /* its handler has it */
     REQUEST_DONE     /* answered, some bytes may wait for those before it */
@@ -150,6 +151,10 @@ void syn_http_parser_settings(llhttp_settings_t *settings);
 void syn_http_parse(connection *c);
 /* Answers the request being read (made up where there is none) and ends the connection after it. */
 void syn_http_refuse(connection *c, int status, const char *detail);
+
+/* http_head.c */
+/* Fills in r from a head that is whole. 0; or the status of the refusal, and *fault says why. */
+int syn_http_read_head(request *r, const llhttp_t *parser, const char **fault);
 
 /* http_connection.c */
 void syn_http_accept(uv_stream_t *listener, int status);

@@ -250,106 +250,7 @@ static int64_t execute(connection *c, const char *p, size_t n)
     return -1;
 }
 
-/* ---- What the head says ---- */
-
-static syn_http_method method_of(uint8_t method)
-{
-    switch (method) {
-    case HTTP_GET:
-        return SYN_HTTP_GET;
-    case HTTP_HEAD:
-        return SYN_HTTP_HEAD;
-    case HTTP_POST:
-        return SYN_HTTP_POST;
-    case HTTP_PUT:
-        return SYN_HTTP_PUT;
-    case HTTP_PATCH:
-        return SYN_HTTP_PATCH;
-    case HTTP_DELETE:
-        return SYN_HTTP_DELETE;
-    case HTTP_OPTIONS:
-        return SYN_HTTP_OPTIONS;
-    default:
-        return SYN_HTTP_OTHER;
-    }
-}
-
-/* Splits the target into path and query: "/path?query", "http://host/path?query", or "*". */
-static bool split_target(request *r)
-{
-    char *target = r->head.bytes;
-    if (strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "https://", 8) == 0) {
-        target = strchr(strstr(target, "//") + 2, '/');
-        if (!target) return false;
-    }
-    bool star = strcmp(target, "*") == 0 && r->view.method == SYN_HTTP_OPTIONS;
-    if ((*target != '/' && !star) || strchr(target, '#')) return false;
-    char *query = strchr(target, '?');
-    if (query) *query++ = 0;
-    r->view.path = target;
-    r->view.query = query ? query : "";
-    return true;
-}
-
-static bool good_host(const char *host)
-{
-    return host[strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-                             ".-_:[]~%!$&'()*+,;=")] == 0;
-}
-
-/* The rules of framing that the parser leaves to its caller. NULL: all are kept. */
-static const char *guard(const request *r, int *status)
-{
-    int hosts = 0, lengths = 0, encodings = 0;
-    *status = 400;
-    for (int i = 0; i < r->view.header_count; i++) {
-        const syn_http_header *h = &r->headers[i];
-        if (strcasecmp(h->name, "Host") == 0) {
-            hosts++;
-            if (!good_host(h->value)) return "The Host header is malformed.";
-        } else if (strcasecmp(h->name, "Content-Length") == 0) {
-            lengths++;
-        } else if (strcasecmp(h->name, "Transfer-Encoding") == 0) {
-            encodings++;
-            if (strcasecmp(h->value, "chunked") != 0) {
-                *status = 501;
-                return "Transfer-Encoding is not exactly chunked.";
-            }
-        }
-    }
-    if (hosts > 1) return "The request has more than one Host header.";
-    if (hosts == 0 && !r->http_1_0) return "The request has no Host header.";
-    if (lengths > 1) return "The request has more than one Content-Length.";
-    if (encodings > 1) return "The request has more than one Transfer-Encoding.";
-    if (lengths && encodings) return "The request has Content-Length and Transfer-Encoding.";
-    if (encodings && r->http_1_0) return "HTTP/1.0 has no Transfer-Encoding.";
-    return NULL;
-}
-
-/* Makes texts of the spans: the head no longer moves. */
-static bool fix_headers(request *r)
-{
-    int n = r->view.header_count;
-    r->headers = malloc(sizeof(syn_http_header) * (size_t)(n + 1));
-    if (!r->headers) return false;
-    for (int i = 0; i < n; i++) {
-        r->headers[i] =
-            (syn_http_header){r->head.bytes + r->spans[i].name, r->head.bytes + r->spans[i].value};
-    }
-    r->view.headers = r->headers;
-    free(r->spans);
-    r->spans = NULL;
-    return true;
-}
-
-static void read_options(request *r)
-{
-    const syn_http_options *o = &r->view.server->options;
-    const char *id = syn_http_header_value(&r->view, "X-Request-Id");
-    if (id && syn_http_is_id(id)) memcpy(r->view.id, id, strlen(id) + 1);
-    const char *origin = syn_http_header_value(&r->view, "Origin");
-    if (origin && o->origin_allowed && o->origin_allowed(o->arg, origin)) r->origin = origin;
-}
+/* ---- What comes after the head ---- */
 
 /* An answer before the body has come ends the connection: see syn_http_send(). */
 static void answer_unrouted(request *r, int status)
@@ -371,7 +272,7 @@ static void answer_unrouted(request *r, int status)
     }
 }
 
-/* Expect, the body's size, and the caller's own rules. False: it has been answered. */
+/* Expect, the body's size, and the caller's own rules. False: it has been answered, or is held. */
 static bool accept_body(connection *c, request *r)
 {
     const syn_http_options *o = &c->server->options;
@@ -388,37 +289,25 @@ static bool accept_body(connection *c, request *r)
             c, 413, r->body_max ? "The request's body is too large." : "This path takes no body.");
         return false;
     }
-    r->state = REQUEST_RUNNING;
-    if (o->before && !o->before(o->arg, &r->view)) return false;
-    r->state = REQUEST_READING;
     r->continue_due = expect && has_body;
-    return true;
+    r->state = REQUEST_RUNNING;
+    const syn_http_entry entry = o->before ? o->before(o->arg, &r->view) : SYN_HTTP_ADMITTED;
+    if (entry == SYN_HTTP_REFUSED) return false; /* and may be gone */
+    r->state = entry == SYN_HTTP_HELD ? REQUEST_HELD : REQUEST_READING;
+    return entry == SYN_HTTP_ADMITTED;
 }
 
 static void head_complete(connection *c)
 {
     request *r = c->current;
-    r->http_1_0 = c->parser.http_major == 1 && c->parser.http_minor == 0;
-    r->view.method = method_of(c->parser.method);
-    r->head_only = r->view.method == SYN_HTTP_HEAD;
+    const char *fault = NULL;
     r->keep_alive = llhttp_should_keep_alive(&c->parser);
     r->whole = c->message_ended;
     r->head_bytes = c->head_bytes;
     r->body_since_ms = uv_now(&c->server->loop);
     c->head_since_ms = 0;
-    if (!fix_headers(r)) {
-        syn_http_refuse(c, 503, "The server is out of memory.");
-        return;
-    }
-    read_options(r);
-    int status = 400;
-    const char *fault = guard(r, &status);
-    if (c->parser.http_major != 1 || c->parser.http_minor > 1) {
-        fault = "The server speaks HTTP/1.0 and HTTP/1.1.";
-        status = 505;
-    }
-    if (!fault && !split_target(r)) fault = "The request's target is malformed.";
-    if (fault) {
+    int status = syn_http_read_head(r, &c->parser, &fault);
+    if (status) {
         syn_http_refuse(c, status, fault);
         return;
     }

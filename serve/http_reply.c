@@ -136,7 +136,8 @@ static bool add_own_headers(request *r, buffer *out, int status)
     if (r->origin) {
         good = good && add_header(out, "Access-Control-Allow-Origin", r->origin) &&
                add_header(out, "Access-Control-Expose-Headers",
-                          "X-Request-Id, Retry-After, retry-after-ms, x-ratelimit-limit-requests, "
+                          "X-Request-Id, Inference-Header-Content-Length, Retry-After, "
+                          "retry-after-ms, x-ratelimit-limit-requests, "
                           "x-ratelimit-remaining-requests, x-ratelimit-reset-requests");
     }
     if (status == 405 && syn_http_allowed(r, allowed, sizeof(allowed)))
@@ -215,8 +216,8 @@ static bool begin(request *r, const syn_http_reply *reply)
 {
     connection *c = r->connection;
     buffer *out = output(r);
-    r->status = reply->status;
     if (!out) return false;
+    r->status = reply->status;
     bool last = c->last == r && r->view.server->draining;
     if (reply->close || !r->whole || last || (r->streaming && r->http_1_0)) r->keep_alive = false;
     if (!r->first_byte_ns) r->first_byte_ns = uv_hrtime();

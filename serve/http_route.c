@@ -1,8 +1,12 @@
 #include "serve/http_internal.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+enum { ALLOWED_HEADERS_BYTES = 1024, SDK_NAME_BYTES_MAX = 64 };
 
 static const char *const method_names[] = {"GET",   "HEAD",   "POST",    "PUT",
                                            "PATCH", "DELETE", "OPTIONS", ""};
@@ -128,19 +132,46 @@ bool syn_http_allowed(const request *r, char *out, size_t bytes)
     return known;
 }
 
+/* What OpenAI's SDK says of itself in a browser: X-Stainless-Lang, -OS, -Retry-Count, ... */
+static bool is_of_the_sdk(const char *name, size_t bytes)
+{
+    static const char prefix[] = "x-stainless-";
+    size_t k = sizeof prefix - 1;
+    if (bytes <= k || bytes > SDK_NAME_BYTES_MAX || strncasecmp(name, prefix, k) != 0) return false;
+    while (k < bytes && (isalnum((unsigned char)name[k]) || name[k] == '-')) k++;
+    return k == bytes;
+}
+
+/* The headers that a page may send: known ones, and those of the SDK among the ones asked for. */
+static void allow_headers(const char *asked, char *out, size_t bytes)
+{
+    size_t n = (size_t)snprintf(out, bytes, "%s",
+                                "Authorization, Content-Type, X-API-Key, X-Request-Id, "
+                                "Idempotency-Key, Inference-Header-Content-Length, "
+                                "OpenAI-Organization, OpenAI-Project, OpenAI-Beta, User-Agent, "
+                                "traceparent, tracestate");
+    while (asked && *asked) {
+        asked += strspn(asked, ", \t");
+        const size_t length = strcspn(asked, ", \t");
+        if (is_of_the_sdk(asked, length) && n + length + 3 < bytes)
+            n += (size_t)snprintf(out + n, bytes - n, ", %.*s", (int)length, asked);
+        asked += length;
+    }
+}
+
 void syn_http_answer_options(request *r)
 {
-    char allowed[64];
+    char allowed[64], names[ALLOWED_HEADERS_BYTES];
     if (!syn_http_allowed(r, allowed, sizeof(allowed))) {
         syn_http_reply_error(&r->view, 404, "There is nothing at this path.");
         return;
     }
     bool preflight = r->origin && syn_http_header_value(&r->view, "Access-Control-Request-Method");
+    allow_headers(syn_http_header_value(&r->view, "Access-Control-Request-Headers"), names,
+                  sizeof names);
     syn_http_header headers[] = {{"Allow", allowed},
                                  {"Access-Control-Allow-Methods", allowed},
-                                 {"Access-Control-Allow-Headers",
-                                  "Authorization, Content-Type, X-API-Key, X-Request-Id, "
-                                  "Idempotency-Key, traceparent, tracestate"},
+                                 {"Access-Control-Allow-Headers", names},
                                  {"Access-Control-Max-Age", "600"}};
     syn_http_send(
         &r->view,

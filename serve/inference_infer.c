@@ -3,10 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <uv.h>
+
 #include "kernels/base/progress.h"
 #include "serve/inference_internal.h"
 
-enum { ZIPPED_BYTES_MIN = 1024 };
+enum {
+    ZIPPED_BYTES_MIN = 1024,
+    /* What a loop reads itself, in less than a millisecond: numbers as text, and as they are. */
+    AT_ONCE_JSON_BYTES = 128 << 10,
+    AT_ONCE_BYTES = 1 << 20
+};
 
 /* ---- Ends ---- */
 
@@ -25,8 +32,8 @@ void syn_inference_refuse(syn_inference_call *call, syn_status st, const char *s
     release(call);
 }
 
-static void send(syn_visit *visit, syn_coding coding, const char *body, size_t bytes,
-                 int64_t header_bytes)
+static void send_reply(syn_visit *visit, syn_coding coding, const char *body, size_t bytes,
+                       int64_t header_bytes)
 {
     char length[24];
     syn_http_header headers[3];
@@ -65,12 +72,12 @@ void syn_inference_answer(syn_inference_call *call, const syn_job_times *times)
         return;
     }
     syn_inference_count(call, true, times);
-    send(call->hop.visit, call->reply_coding, body, bytes, header_bytes);
+    send_reply(call->hop.visit, call->reply_coding, body, bytes, header_bytes);
     free(body);
     release(call);
 }
 
-/* ---- The beginning ---- */
+/* ---- Reading ---- */
 
 /* -1: there is no such header; -2: it is no number. */
 static int64_t header_bytes_of(const syn_http_request *request)
@@ -86,7 +93,7 @@ static int64_t header_bytes_of(const syn_http_request *request)
     return n;
 }
 
-/* Reads the request's tensors; on an error the call is empty of them. */
+/* Reads the request's tensors, on any thread. */
 static syn_status read_request(syn_inference_call *call, const syn_http_request *http)
 {
     const int64_t header_bytes = header_bytes_of(http);
@@ -104,11 +111,89 @@ static syn_status read_request(syn_inference_call *call, const syn_http_request 
         if (st != SYN_OK) return st == SYN_ERR_LIMIT ? SYN_ERR_INVALID : st;
         body = decoded;
     }
-    const syn_status st =
+    syn_status st =
         syn_inference_read(m, body, bytes, header_bytes, &call->of->room, &call->request);
     free(decoded);
+    if (st == SYN_OK && call->kind == SYN_INFERENCE_ORCHESTRATOR)
+        st = syn_inference_orchestrator_read(call);
     return st;
 }
+
+static void begin(syn_inference_call *call)
+{
+    syn_http_drop_body(call->hop.visit->request);
+    if (call->kind == SYN_INFERENCE_ORCHESTRATOR)
+        syn_inference_orchestrator_begin(call);
+    else
+        syn_inference_network_begin(call);
+}
+
+/* ---- A large body, on the loop's thread pool ---- */
+
+typedef struct reading {
+    uv_work_t work; /* first */
+    syn_inference_call *call;
+    syn_status st;
+    char sentence[SYN_JOB_ERROR_BYTES]; /* of st */
+} reading;
+
+static void on_work(uv_work_t *work)
+{
+    reading *r = (reading *)work;
+    r->st = read_request(r->call, r->call->hop.visit->request);
+    if (r->st != SYN_OK) snprintf(r->sentence, sizeof r->sentence, "%s", syn_error_text());
+}
+
+static void on_worked(uv_work_t *work, int status)
+{
+    reading *r = (reading *)work;
+    syn_inference_call *call = r->call;
+    syn_http_request *http = call->hop.visit->request;
+    call->reading = NULL;
+    (void)status; /* one that was taken back belongs to a peer that is gone */
+    syn_http_on_cancel(http, NULL);
+    if (syn_http_cancelled(http)) {
+        if (call->kind == SYN_INFERENCE_ORCHESTRATOR) syn_inference_orchestrator_drop(call);
+        syn_inference_refuse(call, SYN_ERR_INTERRUPTED, "the client has gone");
+    } else if (r->st == SYN_OK) {
+        begin(call);
+    } else {
+        syn_inference_refuse(call, r->st, r->sentence);
+    }
+    free(r);
+}
+
+static void on_cancel(syn_http_request *http)
+{
+    syn_inference_call *call = syn_visit_of(http)->data;
+    if (call->reading) (void)uv_cancel((uv_req_t *)call->reading);
+}
+
+/* A few bytes of a coding may be millions. */
+static bool is_large(const syn_inference_call *call, const syn_http_request *http)
+{
+    const int64_t header = header_bytes_of(http), bytes = (int64_t)http->body_bytes;
+    const bool text = header < 0 || call->kind == SYN_INFERENCE_ORCHESTRATOR;
+    return syn_coding_of(syn_http_header_value(http, "Content-Encoding")) != SYN_CODING_NONE ||
+           (text ? bytes : header) > AT_ONCE_JSON_BYTES || bytes > AT_ONCE_BYTES;
+}
+
+/* False: the loop is to read it itself. */
+static bool read_on_the_pool(syn_inference_call *call, syn_http_request *http)
+{
+    reading *r = is_large(call, http) ? calloc(1, sizeof *r) : NULL;
+    if (!r) return false;
+    r->call = call;
+    if (uv_queue_work(syn_http_loop(http->server), &r->work, on_work, on_worked) != 0) {
+        free(r);
+        return false;
+    }
+    call->reading = &r->work;
+    syn_http_on_cancel(http, on_cancel);
+    return true;
+}
+
+/* ---- The beginning, on the loop ---- */
 
 static bool has_good_coding(syn_visit *visit)
 {
@@ -137,9 +222,9 @@ void syn_inference_handle(syn_visit *visit)
         return;
     }
     if (!has_good_coding(visit)) return;
-    const bool orchestrator = kind == SYN_INFERENCE_ORCHESTRATOR;
-    syn_inference_call *call = calloc(1, orchestrator ? syn_inference_orchestrator_bytes()
-                                                      : syn_inference_network_bytes());
+    syn_inference_call *call =
+        calloc(1, kind == SYN_INFERENCE_ORCHESTRATOR ? syn_inference_orchestrator_bytes()
+                                                     : syn_inference_network_bytes());
     if (!call) {
         syn_visit_fail(visit, SYN_ERR_MEMORY, "out of memory for an inference");
         return;
@@ -150,14 +235,10 @@ void syn_inference_handle(syn_visit *visit)
     call->began_s = syn_clock_s();
     call->reply_coding = syn_coding_accepted(syn_http_header_value(http, "Accept-Encoding"));
     visit->data = call;
+    if (read_on_the_pool(call, visit->request)) return;
     const syn_status st = read_request(call, http);
-    if (st != SYN_OK) {
-        syn_inference_refuse(call, st, syn_error_text());
-        return;
-    }
-    syn_http_drop_body(visit->request);
-    if (orchestrator)
-        syn_inference_orchestrator_begin(call);
+    if (st == SYN_OK)
+        begin(call);
     else
-        syn_inference_network_begin(call);
+        syn_inference_refuse(call, st, syn_error_text());
 }

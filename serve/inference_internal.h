@@ -33,6 +33,7 @@ typedef struct syn_inference_call {
     syn_inference_request request;
     syn_coding reply_coding;
     double began_s;
+    struct uv_work_s *reading; /* of a large one, on the pool; NULL: none */
 } syn_inference_call;
 
 /* inference_infer.c */
@@ -47,8 +48,12 @@ void syn_inference_refuse(syn_inference_call *call, syn_status st, const char *s
 size_t syn_inference_network_bytes(void);
 void syn_inference_network_begin(syn_inference_call *call);
 
-/* inference_orchestrator.c: likewise. */
+/* inference_orchestrator.c: likewise; but first its text is read, on any thread. Where that fails,
+ * there is nothing to begin. */
 size_t syn_inference_orchestrator_bytes(void);
+SYN_WARN_UNUSED syn_status syn_inference_orchestrator_read(syn_inference_call *call);
+/* What was read is not wanted after all. */
+void syn_inference_orchestrator_drop(syn_inference_call *call);
 void syn_inference_orchestrator_begin(syn_inference_call *call);
 
 /* inference_stats.c */

@@ -102,19 +102,30 @@ static void cancel(syn_http_request *request)
     if (!c->over) finish(c, SYN_ERR_INTERRUPTED, "the client has gone");
 }
 
-void syn_inference_orchestrator_begin(syn_inference_call *base)
+syn_status syn_inference_orchestrator_read(syn_inference_call *base)
 {
     consultation *c = (consultation *)base;
     syn_inference_request *r = &base->request;
-    syn_status st;
-    base->hop.run = back;
-    SYN_TRY(syn_inference_team_read(r->input[0], r->text_bytes, &c->team));
+    SYN_RETURN_IF(syn_inference_team_read(r->input[0], r->text_bytes, &c->team));
     free(r->memory); /* the team has its own copies, for which the room stays taken */
     r->memory = r->input[0] = NULL;
-    SYN_TRY(syn_decider_make(base->of->service->deciders, wake, c, &c->decider));
+    return SYN_OK;
+}
+
+void syn_inference_orchestrator_drop(syn_inference_call *base)
+{
+    syn_inference_team_free(&((consultation *)base)->team);
+}
+
+void syn_inference_orchestrator_begin(syn_inference_call *base)
+{
+    consultation *c = (consultation *)base;
+    base->hop.run = back;
+    const syn_status st = syn_decider_make(base->of->service->deciders, wake, c, &c->decider);
+    if (st != SYN_OK) {
+        finish(c, st, syn_error_text());
+        return;
+    }
     syn_http_on_cancel(base->hop.visit->request, cancel);
     step(c);
-    return;
-done:
-    finish(c, st, syn_error_text());
 }

@@ -18,9 +18,12 @@ typedef struct reader {
 
 /* ---- What is legal ---- */
 
-static void fill_legal(syn_team *t)
+/* A team that can tell something does not give up before it has told anything. */
+static void fill_legal(syn_inference_team *o)
 {
+    syn_team *t = &o->team;
     const bool last = t->turn_count >= t->turns_max - 1;
+    bool message = false;
     memset(t->legal, 0, sizeof t->legal);
     for (int i = 0; i < t->agents && !last; i++) {
         for (int j = 0; j < t->agents; j++) {
@@ -28,10 +31,14 @@ static void fill_legal(syn_team *t)
             t->legal[syn_action_index(SYN_SEND, i, j)] = syn_team_givable(t, i, j) != 0;
             t->legal[syn_action_index(SYN_REQUEST, i, j)] = syn_team_requestable(t, i, j) != 0;
         }
-        t->legal[syn_action_index(SYN_BROADCAST, i, -1)] = syn_team_broadcastable(t, i) != 0;
+        const bool any = syn_team_broadcastable(t, i) != 0;
+        t->legal[syn_action_index(SYN_BROADCAST, i, -1)] = any;
+        message |= any;
     }
-    t->legal[syn_action_index(SYN_ANSWER, -1, -1)] = 1;
-    t->legal[syn_action_index(SYN_ABSTAIN, -1, -1)] = 1;
+    t->legal[syn_action_index(SYN_ANSWER, -1, -1)] = !message || t->turn_count >= o->turns_min;
+    t->legal[syn_action_index(SYN_ABSTAIN, -1, -1)] =
+        t->goal == SYN_GOAL_ASKER &&
+        (!message || (t->turn_count > 0 && t->turn_count >= o->turns_min));
 }
 
 /* ---- Reading ---- */
@@ -195,28 +202,37 @@ static syn_status read_history(reader *r, const json_t *history)
     return SYN_OK;
 }
 
+/* Left as it is where there is none. */
+static syn_status read_turns(const json_t *root, const char *name, int least, int most, int *out)
+{
+    const json_t *value = json_object_get(root, name);
+    const int64_t n = json_integer_value(value);
+    if (!value) return SYN_OK;
+    if (!json_is_integer(value) || n < least || n > most) {
+        return syn_fail(SYN_ERR_INVALID, "%s is not a whole number from %d to %d", name, least,
+                        most);
+    }
+    *out = (int)n;
+    return SYN_OK;
+}
+
 static syn_status read_goal(reader *r, const json_t *root)
 {
     syn_team *t = &r->out->team;
-    const json_t *goal = json_object_get(root, "goal"), *turns = json_object_get(root, "max_turns");
+    const json_t *goal = json_object_get(root, "goal");
     const char *name = goal ? json_string_value(goal) : "asker";
     if (!name || (strcmp(name, "asker") != 0 && strcmp(name, "consensus") != 0))
         return syn_fail(SYN_ERR_INVALID, "goal is neither asker nor consensus");
     t->goal = *name == 'a' ? SYN_GOAL_ASKER : SYN_GOAL_CONSENSUS;
     t->turns_max = 2 * t->item_count;
-    if (!turns) return SYN_OK;
-    const int64_t n = json_integer_value(turns);
-    if (!json_is_integer(turns) || n < 1 || n > SYN_TURNS_MAX) {
-        return syn_fail(SYN_ERR_INVALID, "max_turns is not a whole number from 1 to %d",
-                        SYN_TURNS_MAX);
-    }
-    t->turns_max = (int)n;
-    return SYN_OK;
+    SYN_RETURN_IF(read_turns(root, "max_turns", 1, SYN_TURNS_MAX, &t->turns_max));
+    return read_turns(root, "min_turns", 0, t->turns_max - 1, &r->out->turns_min);
 }
 
 static syn_status read_root(reader *r, const json_t *root)
 {
-    static const char *const known[] = {"question", "agents", "history", "goal", "max_turns", NULL};
+    static const char *const known[] = {"question",  "agents",    "history", "goal",
+                                        "max_turns", "min_turns", NULL};
     syn_team *t = &r->out->team;
     if (!json_is_object(root)) {
         return syn_fail(SYN_ERR_FORMAT,
@@ -231,7 +247,8 @@ static syn_status read_root(reader *r, const json_t *root)
     SYN_RETURN_IF(read_history(r, json_object_get(root, "history")));
     for (int i = 0; i < SYN_AGENTS_MAX; i++) t->need[i] = "";
     t->round = t->rounds_max = 1;
-    fill_legal(t);
+    t->always_acts = true;
+    fill_legal(r->out);
     return r->out->arena.failed ? syn_fail(SYN_ERR_MEMORY, "out of memory for a team") : SYN_OK;
 }
 
@@ -296,7 +313,7 @@ syn_status syn_inference_team_play(syn_inference_team *o)
                                                 .passed_on = !(t->own[giver] >> d->item & 1),
                                                 .round = 1,
                                                 .giver = giver};
-    fill_legal(t);
+    fill_legal(o);
     return SYN_OK;
 }
 

@@ -18,6 +18,8 @@ static void free_parts(syn_llm_ticket *c)
     free(c->reply.text);
     free(c->events.text);
     syn_llm_result_free(&c->result);
+    syn_exchange_free(c->exchange);
+    c->exchange = NULL;
     c->body = c->model = NULL;
     c->reply = c->events = (syn_llm_text){0};
 }
@@ -45,6 +47,7 @@ void syn_llm_release(syn_llm_ticket *c)
     syn_llm *llm = c->llm;
     if (c->fetch) syn_fetch_cancel(c->fetch);
     c->fetch = NULL;
+    syn_llm_tape_cancel(c);
     if (c->admitted) syn_breaker_withdraw(&llm->breakers[c->provider->index], c->probe);
     uv_timer_stop(&c->timer);
     free_parts(c);
@@ -113,17 +116,30 @@ static syn_status check_provider(const syn_provider *provider, const char *url, 
                     provider->name, what);
 }
 
+static const syn_llm_dialect *dialect_of(const syn_provider *provider)
+{
+    return provider->dialect == SYN_DIALECT_ANTHROPIC ? &syn_dialect_anthropic
+                                                      : &syn_dialect_openai;
+}
+
+char *syn_llm_body(const syn_llm_call *call)
+{
+    return dialect_of(call->provider)->body(call->provider, call);
+}
+
 syn_status syn_llm_submit(syn_llm *llm, const syn_llm_call *call, syn_llm_ticket **ticket)
 {
     const syn_provider *provider = call->provider;
     *ticket = NULL;
-    SYN_RETURN_IF(check_provider(provider, provider->secret->chat_url, "chat completions"));
-    syn_llm_ticket *c = take_ticket(llm);
-    if (!c) return syn_fail(SYN_ERR_MEMORY, "out of memory for a call");
-    c->dialect =
-        provider->dialect == SYN_DIALECT_ANTHROPIC ? &syn_dialect_anthropic : &syn_dialect_openai;
-    syn_status st =
-        fill_ticket(c, provider, call->model, call->timeout_s, c->dialect->body(provider, call));
+    syn_status st = check_provider(provider, provider->secret->chat_url, "chat completions");
+    syn_llm_ticket *c = st == SYN_OK ? take_ticket(llm) : NULL;
+    if (!c) {
+        free(call->body);
+        return st == SYN_OK ? syn_fail(SYN_ERR_MEMORY, "out of memory for a call") : st;
+    }
+    c->dialect = dialect_of(provider);
+    st = fill_ticket(c, provider, call->model, call->timeout_s,
+                     call->body ? call->body : syn_llm_body(call));
     if (st != SYN_OK) {
         syn_llm_release(c);
         return st;
@@ -135,7 +151,7 @@ syn_status syn_llm_submit(syn_llm *llm, const syn_llm_call *call, syn_llm_ticket
     c->result.lenient = call->chat != NULL;
     if (call->traceparent && strlen(call->traceparent) == 55)
         snprintf(c->traceparent, sizeof c->traceparent, "traceparent: %s", call->traceparent);
-    syn_llm_admit(c, c->submitted_s);
+    syn_llm_admit(c, call->tag, c->submitted_s);
     *ticket = c;
     return SYN_OK;
 }
@@ -159,7 +175,7 @@ syn_status syn_llm_embed(syn_llm *llm, const syn_llm_embedding *call, syn_llm_ti
     c->result.embed_count = call->count;
     c->done = call->done;
     c->context = call->context;
-    syn_llm_admit(c, c->submitted_s);
+    syn_llm_admit(c, call->tag, c->submitted_s);
     *ticket = c;
     return SYN_OK;
 }
@@ -188,8 +204,10 @@ syn_status syn_llm_create(const syn_providers *providers, uv_loop_t *loop,
     }
     llm->providers = providers;
     llm->loop = loop;
+    llm->tape = o->tape;
     llm->reply_bytes_max = o->reply_bytes_max > 0 ? o->reply_bytes_max : REPLY_BYTES_MAX;
     llm->scale = o->time_scale > 0 ? o->time_scale : 1;
+    llm->limit_scale = o->limit_scale > 0 ? o->limit_scale : llm->scale;
     llm->rng = syn_rng_make(o->seed, SYN_STREAM_RETRY);
     llm->handles = 1;
     *out = llm;

@@ -8,7 +8,8 @@
  * delta was handed over. A provider's retries together stay within 20 % of its calls, 3 at least.
  * After 5 failures in a row, or half of the last 20 calls, a provider's new calls fail at once for
  * 30 s, then 3 probes decide. No redirects; a key goes to its provider's host only; a body is never
- * echoed.
+ * echoed. With a tape (serve/llm_tape.h) that replays, nothing of all this is done: every call ends
+ * as it ended when it was recorded.
  *
  * Everything is called on the loop's thread, and so are the callbacks. */
 #ifndef SYN_SERVE_LLM_H
@@ -26,7 +27,9 @@ typedef struct syn_llm_ticket syn_llm_ticket;
 typedef struct syn_llm_options {
     int64_t reply_bytes_max; /* 0: 8 MiB */
     double time_scale;       /* of all waits and limits; 0: 1. Tests shrink it */
+    double limit_scale;      /* of the limits alone, of connecting and of silence; 0: time_scale */
     uint64_t seed;           /* of the jitter */
+    struct syn_tape *tape;   /* records all calls, or answers them; outlives this. NULL: none */
 } syn_llm_options;
 
 /* providers: outlive this. Errors: SYN_ERR_NETWORK (libcurl), SYN_ERR_MEMORY. */
@@ -75,8 +78,12 @@ typedef struct syn_llm_call {
     /* ... or a whole chat request of OpenAI's shape, NULL: none. model, stream, stream_options and
      * n in it are ignored. A dialect that is not OpenAI's translates it. */
     const json_t *chat;
+    /* What syn_llm_body has made of this call; given to syn_llm_submit, whatever becomes of it.
+     * NULL: it is made there. */
+    char *body;
     double timeout_s;        /* from now, retries included */
     const char *traceparent; /* passed on; NULL: none */
+    const char *tag;         /* tells it from others of the same body on a tape; NULL: "" */
     /* NULL: the answer is not streamed. */
     void (*delta)(void *context, const syn_llm_delta *delta);
     /* Once, unless cancelled; never within submit. */
@@ -84,8 +91,13 @@ typedef struct syn_llm_call {
     void *context;
 } syn_llm_call;
 
-/* Begins a call; all is copied. Errors: SYN_ERR_INVALID (a chat request that the dialect cannot
- * say), SYN_ERR_MEMORY: `done` is not called then. The ticket is valid until `done` or cancel. */
+/* What the call sends, for callers whose chat is so large that their loop had better not write it:
+ * any thread, while nobody else uses the chat. free() it, or give it back as `body`. NULL: out of
+ * memory, or the chat is one that the dialect cannot say; the error's text tells. */
+char *syn_llm_body(const syn_llm_call *call);
+/* Begins a call; all is copied but the body. Errors: SYN_ERR_INVALID (a chat request that the
+ * dialect cannot say), SYN_ERR_MEMORY: `done` is not called then. The ticket is valid until `done`
+ * or cancel. */
 SYN_WARN_UNUSED syn_status syn_llm_submit(syn_llm *llm, const syn_llm_call *call,
                                           syn_llm_ticket **ticket);
 /* Ends a call without a callback, and its connection at once. NULL is allowed. */
@@ -99,6 +111,7 @@ typedef struct syn_llm_embedding {
     const char *const *texts;
     int count; /* 1 to 2048 */
     double timeout_s;
+    const char *tag; /* as in syn_llm_call */
     void (*done)(void *context, const syn_llm_reply *reply);
     void *context;
 } syn_llm_embedding;

@@ -19,7 +19,7 @@ static void finish(syn_llm_ticket *c);
 /* When the running attempt is cut off. */
 static double cut_s(const syn_llm_ticket *c)
 {
-    double scale = c->llm->scale;
+    double scale = c->llm->limit_scale;
     double idle = c->byte_s > 0 ? c->byte_s + IDLE_S * scale : c->begin_s + FIRST_BYTE_S * scale;
     return fmin(idle, c->deadline_s);
 }
@@ -31,7 +31,7 @@ void syn_llm_forget(syn_llm_ticket *c)
     syn_sse_free(&c->sse);
 }
 
-static void arm(syn_llm_ticket *c, double at_s, double now_s)
+void syn_llm_arm(syn_llm_ticket *c, double at_s, double now_s)
 {
     double wait_ms = ceil(1000 * fmax(at_s - now_s, 0));
     uv_timer_start(&c->timer, syn_llm_on_timer, (uint64_t)fmin(wait_ms, 1e9), 0);
@@ -40,6 +40,18 @@ static void arm(syn_llm_ticket *c, double at_s, double now_s)
 static syn_breaker *breaker_of(const syn_llm_ticket *c)
 {
     return &c->llm->breakers[c->provider->index];
+}
+
+static void set_error(syn_llm_ticket *c, const char *sentence)
+{
+    snprintf(c->error, sizeof c->error, "%.90s: %.160s", c->provider->host, sentence);
+    c->state = CALL_FAILED;
+}
+
+static void fail_later(syn_llm_ticket *c, const char *sentence, double now_s)
+{
+    set_error(c, sentence);
+    syn_llm_arm(c, now_s, now_s);
 }
 
 /* ---- what comes in, inside of the fetcher ---- */
@@ -64,9 +76,10 @@ static void on_header(void *user, const char *data, size_t bytes)
     if (strncmp(line, "HTTP/", 5) == 0) {
         const char *blank = strchr(line, ' ');
         c->http_status = blank ? atoi(blank) : 0;
-    } else if (header_is(line, bytes, "content-type", &value))
+    } else if (header_is(line, bytes, "content-type", &value)) {
         c->is_stream = c->stream && strncasecmp(value, "text/event-stream", 17) == 0;
-    else if (header_is(line, bytes, "retry-after", &value) && c->retry_after_s < 0)
+        syn_llm_tape_header(c, value);
+    } else if (header_is(line, bytes, "retry-after", &value) && c->retry_after_s < 0)
         c->retry_after_s = syn_llm_retry_after(value, (double)time(NULL));
     else if (header_is(line, bytes, "retry-after-ms", &value) && atof(value) > 0)
         c->retry_after_s = atof(value) / 1000;
@@ -92,6 +105,7 @@ static bool on_body(void *user, const char *data, size_t bytes)
     syn_llm_ticket *c = user;
     c->byte_s = syn_clock_s();
     if (c->first_byte_s == 0) c->first_byte_s = c->byte_s;
+    syn_llm_tape_body(c, data, bytes);
     if (c->said_so || c->state == CALL_ENDED) return only_blanks(data, bytes);
     c->bytes += bytes;
     c->too_large = (int64_t)c->bytes > c->llm->reply_bytes_max;
@@ -146,6 +160,7 @@ static void describe_failure(syn_llm_ticket *c, syn_attempt how, bool refused)
 static void report(syn_llm_ticket *c, bool failure)
 {
     syn_breaker *b = breaker_of(c);
+    if (c->plays) return;
     /* A call that began before the breaker opened says nothing about the provider since then. */
     if (b->open_until_s == 0 || c->probe)
         syn_breaker_report(b, failure, syn_clock_s(), c->llm->scale);
@@ -158,26 +173,44 @@ static bool speaks_against(const syn_llm_ticket *c, syn_attempt how)
     return how != SYN_ATTEMPT_OK && (how != SYN_ATTEMPT_STATUS || c->http_status >= 500);
 }
 
-static void end_attempt(syn_llm_ticket *c, syn_attempt how, bool refused)
+/* The seconds until the next attempt, negative: there is none. */
+static double wait_of(syn_llm_ticket *c, syn_attempt how, bool refused, double now_s)
 {
-    double now_s = syn_clock_s(), scale = c->llm->scale;
+    double scale = c->llm->scale;
+    if (c->plays) return c->attempts < c->exchange->attempt_count ? 0 : -1;
+    double wait = syn_llm_backoff(how, c->http_status, c->retry_after_s, c->attempts, &c->llm->rng);
+    bool again = wait >= 0 && !refused && !c->delivered && now_s + wait * scale < c->deadline_s &&
+                 syn_breaker_admits_retry(breaker_of(c));
+    return again ? wait * scale : -1;
+}
+
+/* end: of the attempt on a tape. */
+static void end_attempt(syn_llm_ticket *c, syn_attempt how, bool refused, int end)
+{
+    double now_s = syn_clock_s();
+    syn_llm_tape_attempt(c, end);
     if (how == SYN_ATTEMPT_STATUS) c->http_status = c->result.http_status;
     if (how == SYN_ATTEMPT_OK) {
         report(c, false);
         finish(c);
         return;
     }
-    double wait = syn_llm_backoff(how, c->http_status, c->retry_after_s, c->attempts, &c->llm->rng);
-    if (wait >= 0 && !refused && !c->delivered && now_s + wait * scale < c->deadline_s &&
-        syn_breaker_admits_retry(breaker_of(c))) {
+    double wait = wait_of(c, how, refused, now_s);
+    if (wait >= 0) {
         if (c->fetch) syn_fetch_cancel(c->fetch);
         c->fetch = NULL;
         c->state = CALL_WAITING;
-        c->begin_s = now_s + wait * scale;
-        arm(c, c->begin_s, now_s);
+        c->begin_s = now_s + wait;
+        if (c->plays)
+            start(c, now_s);
+        else
+            syn_llm_arm(c, c->begin_s, now_s);
         return;
     }
-    describe_failure(c, how, refused);
+    if (c->plays && *c->exchange->error)
+        set_error(c, c->exchange->error);
+    else
+        describe_failure(c, how, refused);
     report(c, speaks_against(c, how));
     finish(c);
 }
@@ -214,6 +247,9 @@ static void fill_reply(const syn_llm_ticket *c, syn_llm_reply *r)
                          .usage = c->result.usage};
     r->first_byte_s = c->first_byte_s > 0 ? c->first_byte_s - c->submitted_s : r->time_s;
     r->usage.cost_usd = cost_of(c);
+    if (!c->plays || !c->exchange) return;
+    r->time_s = c->exchange->time_s;
+    r->first_byte_s = c->exchange->first_byte_s;
 }
 
 static void finish(syn_llm_ticket *c)
@@ -221,6 +257,7 @@ static void finish(syn_llm_ticket *c)
     syn_llm_reply reply;
     double now_s = syn_clock_s();
     fill_reply(c, &reply);
+    syn_llm_tape_end(c, &reply);
     if (*c->error && c->fetch) {
         syn_fetch_cancel(c->fetch);
         c->fetch = NULL;
@@ -230,7 +267,7 @@ static void finish(syn_llm_ticket *c)
     c->done(c->context, &reply);
     c->busy = false;
     if (c->fetch) /* its connection is good for another call once the body has ended */
-        arm(c, now_s + LINGER_S * c->llm->scale, now_s);
+        syn_llm_arm(c, now_s + LINGER_S * c->llm->limit_scale, now_s);
     else
         syn_llm_release(c);
 }
@@ -279,13 +316,13 @@ static void on_came(void *user)
             if (!deliver(c, &delta)) return;
             break;
         case SYN_EVENT_END:
-            end_attempt(c, syn_llm_read_end(&c->result, true), false);
+            end_attempt(c, syn_llm_read_end(&c->result, true), false, SYN_EXCHANGE_OPEN);
             return;
         case SYN_EVENT_ERROR:
-            end_attempt(c, SYN_ATTEMPT_STATUS, false);
+            end_attempt(c, SYN_ATTEMPT_STATUS, false, SYN_EXCHANGE_OPEN);
             return;
         case SYN_EVENT_MALFORMED:
-            end_attempt(c, SYN_ATTEMPT_MALFORMED, false);
+            end_attempt(c, SYN_ATTEMPT_MALFORMED, false, SYN_EXCHANGE_OPEN);
             return;
         }
     }
@@ -320,17 +357,10 @@ static void on_ended(void *user, syn_fetch_end how, int http_status)
     syn_attempt result = judge(c, how);
     bool whole = result == SYN_ATTEMPT_OK && c->stream && !(c->is_stream && c->bytes > 0);
     if (whole && !deliver_whole(c)) return;
-    end_attempt(c, result, how == SYN_FETCH_REFUSED);
+    end_attempt(c, result, how == SYN_FETCH_REFUSED, (int)how);
 }
 
 /* ---- attempts ---- */
-
-static void fail_later(syn_llm_ticket *c, const char *sentence, double now_s)
-{
-    snprintf(c->error, sizeof c->error, "%.100s: %s", c->provider->host, sentence);
-    c->state = CALL_FAILED;
-    arm(c, now_s, now_s);
-}
 
 static const syn_fetch_headers *headers_of(syn_llm *llm, const syn_provider *provider)
 {
@@ -343,10 +373,38 @@ static const syn_fetch_headers *headers_of(syn_llm *llm, const syn_provider *pro
                syn_fetcher_headers(llm->fetcher, lines, 3 + own->header_count);
 }
 
+const syn_fetch_events syn_llm_events = {on_header, on_body, on_came, on_ended};
+
+static const char *url_of(const syn_llm_ticket *c)
+{
+    const syn_provider_secret *own = c->provider->secret;
+    return c->embedding ? own->embed_url : own->chat_url;
+}
+
+static void fetch(syn_llm_ticket *c, double now_s)
+{
+    const syn_provider_secret *own = c->provider->secret;
+    const syn_fetch_headers *headers = headers_of(c->llm, c->provider);
+    const syn_fetch_request request = {
+        .url = url_of(c),
+        .headers = headers,
+        .extra_header = *c->traceparent ? c->traceparent : NULL,
+        .body = c->body,
+        .body_bytes = c->body_bytes,
+        .connect_s = fmin(CONNECT_S * c->llm->limit_scale, c->deadline_s - now_s),
+        .plain = own->plain,
+        .loopback_only = own->loopback_only};
+    if (!headers ||
+        syn_fetch_start(c->llm->fetcher, &request, &syn_llm_events, c, &c->fetch) != SYN_OK) {
+        fail_later(c, "out of memory for a call", now_s);
+        return;
+    }
+    c->state = CALL_RUNNING;
+    syn_llm_arm(c, cut_s(c), now_s);
+}
+
 static void start(syn_llm_ticket *c, double now_s)
 {
-    static const syn_fetch_events events = {on_header, on_body, on_came, on_ended};
-    const syn_provider_secret *own = c->provider->secret;
     bool lenient = c->result.lenient;
     const syn_provider *embeds = c->result.embeds;
     int embed_count = c->result.embed_count;
@@ -360,28 +418,36 @@ static void start(syn_llm_ticket *c, double now_s)
     c->http_status = 0;
     c->attempts++;
     c->begin_s = now_s;
-    const syn_fetch_headers *headers = headers_of(c->llm, c->provider);
-    const syn_fetch_request request = {.url = c->embedding ? own->embed_url : own->chat_url,
-                                       .headers = headers,
-                                       .extra_header = *c->traceparent ? c->traceparent : NULL,
-                                       .body = c->body,
-                                       .body_bytes = c->body_bytes,
-                                       .connect_s =
-                                           fmin(CONNECT_S * c->llm->scale, c->deadline_s - now_s),
-                                       .plain = own->plain,
-                                       .loopback_only = own->loopback_only};
-    if (!headers || syn_fetch_start(c->llm->fetcher, &request, &events, c, &c->fetch) != SYN_OK) {
-        fail_later(c, "out of memory for a call", now_s);
-        return;
-    }
-    c->state = CALL_RUNNING;
-    arm(c, cut_s(c), now_s);
+    if (c->plays) {
+        c->state = CALL_RUNNING;
+        c->fed = false;
+        syn_llm_arm(c, now_s, now_s);
+    } else
+        fetch(c, now_s);
 }
 
-void syn_llm_admit(syn_llm_ticket *c, double now_s)
+/* A call that a tape answers; false: it has to be made. */
+static bool play(syn_llm_ticket *c, double now_s)
+{
+    const syn_exchange *x = c->exchange;
+    if (!c->plays) return false;
+    if (!x)
+        fail_later(c, syn_error_text(), now_s);
+    else if (x->attempt_count == 0)
+        fail_later(c, x->error, now_s);
+    else
+        start(c, now_s);
+    return true;
+}
+
+void syn_llm_admit(syn_llm_ticket *c, const char *tag, double now_s)
 {
     syn_breaker *b = breaker_of(c);
     bool probe = b->open_until_s != 0;
+    syn_tape *tape = c->llm->tape;
+    c->plays = syn_tape_replays(tape);
+    if (tape) (void)!syn_tape_begin(tape, tag, url_of(c), c->model, c->body, &c->exchange);
+    if (play(c, now_s)) return;
     if (now_s >= c->deadline_s)
         fail_later(c, "no time is left for the call", now_s);
     else if (!syn_breaker_admits(b, now_s))
@@ -391,6 +457,13 @@ void syn_llm_admit(syn_llm_ticket *c, double now_s)
         c->probe = probe;
         start(c, now_s);
     }
+}
+
+void syn_llm_stall(syn_llm_ticket *c)
+{
+    if (c->fetch) syn_fetch_cancel(c->fetch);
+    c->fetch = NULL;
+    end_attempt(c, SYN_ATTEMPT_STALLED, false, SYN_EXCHANGE_STALLED);
 }
 
 void syn_llm_on_timer(uv_timer_t *timer)
@@ -406,18 +479,20 @@ void syn_llm_on_timer(uv_timer_t *timer)
         break;
     case CALL_WAITING:
         if (now_s < c->begin_s)
-            arm(c, c->begin_s, now_s);
+            syn_llm_arm(c, c->begin_s, now_s);
         else
             start(c, now_s);
         break;
     case CALL_RUNNING:
-        if (now_s < cut_s(c)) {
-            arm(c, cut_s(c), now_s);
+        if (c->plays) {
+            syn_llm_play(c);
             break;
         }
-        if (c->fetch) syn_fetch_cancel(c->fetch);
-        c->fetch = NULL;
-        end_attempt(c, SYN_ATTEMPT_STALLED, false);
+        if (now_s < cut_s(c)) {
+            syn_llm_arm(c, cut_s(c), now_s);
+            break;
+        }
+        syn_llm_stall(c);
         break;
     }
 }

@@ -5,6 +5,9 @@
 #include "kernels/base/progress.h"
 #include "serve/openai_internal.h"
 
+/* Looked at and written by a loop itself in less than a millisecond. */
+enum { LARGE_BYTES = 32 << 10 };
+
 static void free_chat(syn_chat *c)
 {
     syn_collaboration_free(c->team);
@@ -14,6 +17,7 @@ static void free_chat(syn_chat *c)
     free(c->question);
     free(c->heard);
     free(c->asked);
+    free(c->sent);
     if (c->watch.owner)
         syn_stop_watch_end(&c->watch);
     else
@@ -103,6 +107,11 @@ static void cancel(void *context)
     if (c->team) {
         c->cancelled = true;
         syn_collaboration_cancel(c->team); /* its end is told, and answers */
+        return;
+    }
+    if (c->at_work) {
+        c->left = true;
+        (void)uv_cancel((uv_req_t *)&c->work);
         return;
     }
     if (c->ticket) syn_llm_cancel(c->ticket);
@@ -235,6 +244,7 @@ void syn_openai_chat(syn_visit *v)
         return;
     }
     if (!claim(c) || !open_answer(c)) return;
+    c->large = v->request->body_bytes > LARGE_BYTES;
     syn_http_drop_body(v->request);
     if (route.provider)
         syn_chat_ask_model(c, route.provider, route.model);

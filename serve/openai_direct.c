@@ -28,8 +28,9 @@ static json_t *audit_detail(const syn_chat *c, const syn_llm_reply *reply)
     return detail;
 }
 
-/* Hands the record to the store, which has it on disk soon after. */
-static syn_status keep_record(const syn_chat *c, const char *answer, const char *reply)
+/* Hands the record to the store, which has it on disk soon after, with its event (NULL: none). */
+static syn_status keep_record(const syn_chat *c, const char *answer, const char *reply,
+                              const syn_db_event *event)
 {
     syn_status st;
     char id[SYN_DB_ID_BYTES];
@@ -41,17 +42,16 @@ static syn_status keep_record(const syn_chat *c, const char *answer, const char 
     }
     if (strlen(reply) >= SYN_DB_REPLY_BYTES_MAX) reply = "{\"truncated\": true}";
     SYN_TRY(syn_db_id(id));
-    st = syn_db_history_add(c->service->db,
-                            &(syn_db_record){.id = id,
-                                             .org = c->visit->caller.org,
-                                             .owner = c->visit->caller.key,
-                                             .query = question,
-                                             .final_answer = final,
-                                             .task_type = "chat",
-                                             .reply = reply,
-                                             .execution_time_s = syn_clock_s() - c->begun_s,
-                                             .num_agents = 1},
-                            NULL, NULL);
+    const syn_db_record record = {.id = id,
+                                  .org = c->visit->caller.org,
+                                  .owner = c->visit->caller.key,
+                                  .query = question,
+                                  .final_answer = final,
+                                  .task_type = "chat",
+                                  .reply = reply,
+                                  .execution_time_s = syn_clock_s() - c->begun_s,
+                                  .num_agents = 1};
+    st = syn_db_history_add_audited(c->service->db, &record, event, NULL, NULL);
 done:
     free(question);
     free(final);
@@ -67,11 +67,13 @@ static void succeed(syn_chat *c, const syn_llm_reply *reply)
                                     .finish = reply->finish,
                                     .usage = reply->usage};
     json_t *completion = syn_chat_completion(&c->head, &answer);
-    char *text = syn_chat_text(completion);
-    syn_status st = text ? keep_record(c, reply->text, text)
+    char *text = syn_chat_text(completion), *detail = NULL;
+    const syn_db_event event =
+        syn_visit_event(c->visit, "chat", "ok", audit_detail(c, reply), &detail);
+    syn_status st = text ? keep_record(c, reply->text, text, &event)
                          : syn_fail(SYN_ERR_MEMORY, "out of memory for the answer");
+    free(detail);
     if (st == SYN_OK) {
-        syn_visit_audit(c->visit, "chat", "ok", audit_detail(c, reply));
         syn_chat_answer_with(c, completion, text);
         return;
     }
@@ -79,6 +81,7 @@ static void succeed(syn_chat *c, const syn_llm_reply *reply)
     json_decref(completion);
     syn_log(SYN_LOG_ERROR, "an answer was withheld because its record was not accepted: %s",
             syn_error_text());
+    syn_visit_audit(c->visit, "chat", SYN_DB_UNRECORDED, audit_detail(c, reply));
     syn_chat_fail(c, 503, NULL, 1, "The answer cannot be recorded at the moment.");
 }
 
@@ -137,7 +140,7 @@ static void keep_partial(syn_chat *c, const syn_llm_reply *reply)
     json_t *record = json_pack("{s:s, s:s, s:b, s:s}", "id", c->head.id, "model", c->model,
                                "partial", true, "content", heard);
     char *text = syn_chat_text(record);
-    if (!text || keep_record(c, heard, text) != SYN_OK)
+    if (!text || keep_record(c, heard, text, NULL) != SYN_OK)
         syn_log(SYN_LOG_ERROR, "the record of a broken stream was not accepted");
     free(text);
     json_decref(record);
@@ -209,17 +212,81 @@ static void on_stopping(void *owner)
 }
 
 /* True: the question looks like an injection, and such are blocked. */
-static bool blocked(syn_chat *c)
+static bool blocked(const syn_chat *c)
 {
     const char *guard = c->service->settings.guard;
-    if (!guard || strcmp(guard, "off") == 0) return false;
-    syn_injection_score(c->question, strlen(c->question), &c->injection);
-    return strcmp(guard, "block") == 0 && c->injection.score >= SYN_INJECTION_FLAGGED;
+    return guard && strcmp(guard, "block") == 0 && c->injection.score >= SYN_INJECTION_FLAGGED;
+}
+
+static syn_llm_call call_of(syn_chat *c)
+{
+    return (syn_llm_call){.provider = c->provider,
+                          .model = c->asked,
+                          .chat = c->body,
+                          .body = c->sent,
+                          .timeout_s = c->service->settings.timeout_s,
+                          .traceparent = syn_visit_traceparent(c->visit),
+                          .delta = c->stream ? on_delta : NULL,
+                          .done = on_done,
+                          .context = c};
+}
+
+/* Any thread: what grows with the conversation. Where `sent` cannot be made, submit says why. */
+static void look(syn_chat *c)
+{
+    const char *guard = c->service->settings.guard;
+    if (guard && strcmp(guard, "off") != 0)
+        syn_injection_score(c->question, strlen(c->question), &c->injection);
+    if (blocked(c)) return;
+    syn_chat_strip(c->body);
+    const syn_llm_call call = call_of(c);
+    c->sent = syn_llm_body(&call);
+}
+
+static void submit(syn_chat *c)
+{
+    syn_worker *worker = c->visit->worker;
+    if (blocked(c)) {
+        syn_metrics_add(c->service->metrics, SYN_METRIC_REFUSED, "guard", 1);
+        syn_visit_audit(c->visit, "chat", "blocked",
+                        json_pack("{s:s}", "injection", c->injection.reason));
+        syn_chat_fail(c, 400, NULL, -1, "The message looks like a prompt injection.");
+        return;
+    }
+    const syn_llm_call call = call_of(c);
+    c->sent = NULL;
+    syn_status st = syn_llm_submit(worker->llm, &call, &c->ticket);
+    json_decref(c->body);
+    c->body = NULL;
+    c->request = (syn_chat_request){0};
+    if (st == SYN_OK) {
+        syn_stop_watch_begin(&c->watch, worker, on_stopping, free, c);
+        return;
+    }
+    c->ticket = NULL;
+    syn_chat_fail(c, st == SYN_ERR_INVALID ? 400 : 503, NULL, -1, syn_error_text());
+}
+
+static void on_work(uv_work_t *work)
+{
+    look(work->data);
+}
+
+static void on_worked(uv_work_t *work, int status)
+{
+    syn_chat *c = work->data;
+    (void)status; /* one that was taken back has been left */
+    c->at_work = false;
+    if (!c->left) {
+        submit(c);
+        return;
+    }
+    syn_visit_audit(c->visit, "chat", "cancelled", NULL);
+    syn_chat_leave(c);
 }
 
 void syn_chat_ask_model(syn_chat *c, const syn_provider *provider, const char *model)
 {
-    syn_worker *worker = c->visit->worker;
     if (syn_db_is_crowded(c->service->db)) {
         syn_metrics_add(c->service->metrics, SYN_METRIC_REFUSED, "overload", 1);
         syn_chat_fail(c, 503, NULL, 1, "The service is busy.");
@@ -231,30 +298,10 @@ void syn_chat_ask_model(syn_chat *c, const syn_provider *provider, const char *m
         syn_chat_fail(c, 500, NULL, -1, "Out of memory for the request.");
         return;
     }
-    if (blocked(c)) {
-        syn_metrics_add(c->service->metrics, SYN_METRIC_REFUSED, "guard", 1);
-        syn_visit_audit(c->visit, "chat", "blocked",
-                        json_pack("{s:s}", "injection", c->injection.reason));
-        syn_chat_fail(c, 400, NULL, -1, "The message looks like a prompt injection.");
-        return;
-    }
-    syn_chat_strip(c->body);
-    const syn_llm_call call = {.provider = provider,
-                               .model = c->asked,
-                               .chat = c->body,
-                               .timeout_s = c->service->settings.timeout_s,
-                               .traceparent = syn_visit_traceparent(c->visit),
-                               .delta = c->stream ? on_delta : NULL,
-                               .done = on_done,
-                               .context = c};
-    syn_status st = syn_llm_submit(worker->llm, &call, &c->ticket);
-    json_decref(c->body);
-    c->body = NULL;
-    c->request = (syn_chat_request){0};
-    if (st == SYN_OK) {
-        syn_stop_watch_begin(&c->watch, worker, on_stopping, free, c);
-        return;
-    }
-    c->ticket = NULL;
-    syn_chat_fail(c, st == SYN_ERR_INVALID ? 400 : 503, NULL, -1, syn_error_text());
+    c->work.data = c;
+    struct uv_loop_s *loop = syn_http_loop(c->visit->worker->server);
+    c->at_work = c->large && uv_queue_work(loop, &c->work, on_work, on_worked) == 0;
+    if (c->at_work) return;
+    look(c);
+    submit(c);
 }

@@ -58,7 +58,11 @@ typedef struct syn_chat {
     syn_injection injection;
     /* Of the direct path: */
     const syn_provider *provider;
-    char *asked; /* the provider's model */
+    char *asked;      /* the provider's model */
+    uv_work_t work;   /* a large conversation is looked at on the loop's pool */
+    bool at_work;     /* and nobody else may end it; left: the peer has gone meanwhile */
+    bool left, large; /* large: more than its loop should handle by itself */
+    char *sent;       /* to the provider */
     syn_llm_ticket *ticket;
     syn_stop_watch watch; /* its owner is the chat; NULL: not begun */
     char *heard;          /* what has been streamed, for the record of a stream that fails */

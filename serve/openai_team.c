@@ -103,7 +103,8 @@ static json_t *completion_of(const syn_chat *c, const syn_collaboration_end *end
     const char *finish = "stop";
     syn_llm_usage share = {.cost_usd = 0};
     json_t *own = NULL;
-    if (!syn_drive_final(end->drive, &message, &finish, &share) || !message) {
+    const bool said = syn_drive_final(end->drive, &message, &finish, &share) && message;
+    if (!said || end->reply->abstained) {
         own = syn_chat_says(end->reply->final_answer);
         message = own;
         finish = "stop";
@@ -113,6 +114,16 @@ static json_t *completion_of(const syn_chat *c, const syn_collaboration_end *end
     json_t *completion = message ? syn_chat_completion(&c->head, &answer) : NULL;
     json_decref(own);
     return completion;
+}
+
+static void fail(syn_chat *c, const syn_collaboration_end *end)
+{
+    if (c->stream && syn_chat_stream_begun(c->stream)) {
+        syn_chat_fail(c, end->http_status, NULL, -1, end->sentence);
+        return;
+    }
+    syn_collaboration_refuse(c->visit, end);
+    syn_chat_forget(c);
 }
 
 static void on_done(void *context, const syn_collaboration_end *end)
@@ -126,7 +137,7 @@ static void on_done(void *context, const syn_collaboration_end *end)
     else if (end->status == SYN_OK)
         syn_chat_answer_with(c, completion_of(c, end), NULL);
     else
-        syn_chat_fail(c, end->http_status, NULL, -1, end->sentence);
+        fail(c, end);
 }
 
 /* ---- the call ---- */

@@ -19,6 +19,10 @@ syn_prompt syn_prompt_answer(syn_arena *arena, const syn_round_config *config, c
  * the answer itself is asked for, not the template. */
 syn_prompt syn_prompt_final(syn_arena *arena, const syn_round_config *config, const syn_team *team,
                             const syn_answer *answers, bool plain);
+/* The same where the asker alone is asked: its role, its own context, and nobody's answer. again:
+ * it will be given more where it says that it does not know. */
+syn_prompt syn_prompt_asker(syn_arena *arena, const syn_round_config *config, const syn_team *team,
+                            bool plain, bool again);
 /* Which of the answers mean the same, among those whose cluster is not -1: asks for {"groups": [[1,
  * 3], [2]]}. */
 syn_prompt syn_prompt_partition(syn_arena *arena, const syn_team *team, const syn_answer *answers,

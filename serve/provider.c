@@ -196,7 +196,7 @@ static syn_status finish(syn_providers *p, syn_provider *provider)
     provider->base_url = own->base_url;
     provider->host = own->host;
     provider->model = own->model;
-    provider->ready = own->key || !own->key_env;
+    provider->ready = own->key || !own->key_env || p->replayed;
     return SYN_OK;
 }
 
@@ -254,6 +254,7 @@ syn_status syn_providers_open(const syn_providers_options *options, syn_provider
     syn_providers *p = calloc(1, sizeof *p);
     if (!p) return syn_fail(SYN_ERR_MEMORY, "out of memory for the providers");
     p->insecure = options->insecure;
+    p->replayed = options->replayed;
     SYN_TRY(add_known(p));
     if (options->file) SYN_TRY(syn_providers_read(p, options->file));
     SYN_TRY(add_custom(p, options));
@@ -326,6 +327,7 @@ static const syn_provider *automatic(const syn_providers *p)
     const syn_provider *first = first_configured(p);
     if (first) return first;
     const syn_provider *ollama = syn_providers_find(p, "ollama");
+    if (p->replayed) return syn_providers_find(p, "extractive");
     return syn_llm_url_answers(ollama->base_url, ollama->secret->loopback_only, 1)
                ? ollama
                : syn_providers_find(p, "extractive");

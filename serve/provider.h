@@ -54,6 +54,9 @@ typedef struct syn_providers_options {
     /* One more OpenAI-compatible endpoint by the name "custom"; base_url NULL: none. */
     const char *base_url, *model, *api_key;
     bool insecure; /* allows plain http beyond loopback, though never together with a key */
+    /* A tape answers for all of them (serve/llm_tape.h): none needs a key, and "auto" asks no
+     * Ollama whether it is there. */
+    bool replayed;
 } syn_providers_options;
 
 /* Reads keys from the environment (NAME, else the file that NAME_FILE names). Errors:

@@ -27,7 +27,7 @@ struct syn_providers {
     syn_provider_secret secrets[SYN_PROVIDERS_MAX];
     int count;
     int primary; /* index, -1: none */
-    bool insecure;
+    bool insecure, replayed;
 };
 
 /* The secret of one in the list that is still being made. */

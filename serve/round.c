@@ -18,8 +18,8 @@ const char *syn_action_name(syn_action_kind kind)
 
 const char *syn_stop_name(syn_stop stop)
 {
-    static const char *const names[] = {"converged", "abstained", "max_rounds",
-                                        "deadlock",  "cap",       "deadline"};
+    static const char *const names[] = {"converged", "answered", "abstained", "max_rounds",
+                                        "deadlock",  "cap",      "deadline"};
     return names[stop];
 }
 
@@ -119,6 +119,8 @@ static syn_status check(const syn_round_config *c, const syn_decider *decider)
                 "caps must not be negative");
     SYN_REQUIRE(within(c->timeout_s, 1e-3, 86400), "the timeout is not within a day");
     SYN_REQUIRE(decider || !c->cognitive_gaps, "a decider is needed to detect cognitive gaps");
+    SYN_REQUIRE(c->ask == SYN_ASK_ALL || c->document_count > 0,
+                "config.ask is asker, which needs documents that can move to it");
     SYN_RETURN_IF(check_prices(c));
     return check_documents(c);
 }
@@ -128,6 +130,8 @@ static void copy_agent(syn_arena *a, syn_round_agent *agent, const char *fallbac
     agent->name = syn_arena_text(a, agent->name && *agent->name ? agent->name : fallback);
     agent->role = syn_arena_text(a, agent->role);
     agent->context = syn_arena_text(a, agent->context);
+    if (agent->provider) agent->provider = syn_arena_text(a, agent->provider);
+    if (agent->model) agent->model = syn_arena_text(a, agent->model);
 }
 
 static syn_status copy_config(syn_round *r, const syn_round_config *given)
@@ -139,6 +143,7 @@ static syn_status copy_config(syn_round *r, const syn_round_config *given)
     c->context = syn_arena_text(a, given->context);
     c->dialogue = syn_arena_text(a, given->dialogue);
     c->session_id = syn_arena_text(a, given->session_id);
+    if (c->ask == SYN_ASK_ASKER) c->rounds_min = 1;
     if (c->rounds_min == 0) c->rounds_min = c->rounds_max < 2 ? c->rounds_max : 2;
     for (int i = 0; i < c->agents; i++) {
         char name[32];
@@ -173,8 +178,10 @@ static void set_up_team(syn_round *r)
         r->answers[i] = (syn_answer){.text = "", .short_text = "", .cluster = -1};
         r->reply.agent_name[i] = c->agent[i].name;
     }
+    r->reply.agent = c->agent;
     r->reply.session_id = c->session_id;
     r->reply.agents = c->agents;
+    r->reply.team = t;
     r->reply.grounded = c->document_count > 0;
     r->reply.policy = !c->cognitive_gaps ? "broadcast" : r->decider.policy;
     r->reply.cost_known = true;
@@ -289,7 +296,10 @@ static syn_status advance(syn_round *r)
             SYN_RETURN_IF(syn_round_phase(r, &wait));
             break;
         case SYN_STAGE_JUDGE:
-            syn_round_judge(r);
+            if (r->config.ask == SYN_ASK_ASKER)
+                syn_round_ask_asker(r);
+            else
+                syn_round_judge(r);
             break;
         case SYN_STAGE_PARTITION: /* these two end when their call does */
         case SYN_STAGE_FINAL:

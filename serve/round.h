@@ -13,7 +13,13 @@
  * (2) their replies become answers, claims and needs; (3) the message phase: the decider looks at
  * the team and moves one item a turn, at no LLM call, until ANSWER, ABSTAIN, ALONE, nothing, or 2N
  * messages; (4) the end, or the next round. Agent 0 is the asker, who writes the final answer; in
- * everything printed agents count from 1. One thread at a time per object. */
+ * everything printed agents count from 1. One thread at a time per object.
+ *
+ * With SYN_ASK_ASKER the evidence moves first and the asker alone is asked: round 1 is a message
+ * phase without calls, in which ANSWER, ABSTAIN, nothing, 2N messages or the last turn end the
+ * moving alone (nobody abstains before the asker was asked), and then one FINAL call. Where its
+ * reply says that it does not know (syn_no_answer), round 2 gives the asker every piece that it
+ * lacks and the caps allow, and it is asked once more; still not knowing, it abstains. */
 #ifndef SYN_SERVE_ROUND_H
 #define SYN_SERVE_ROUND_H
 
@@ -80,6 +86,8 @@ typedef struct syn_team {
     int messages, messages_max;     /* spent; the cap, 0 for none */
     int64_t tokens, tokens_max;     /* spent; the cap, 0 for none */
     uint8_t legal[SYN_ACTIONS_MAX]; /* by syn_action_index */
+    bool always_acts; /* what is not legal is not wanted either: the best legal action is chosen,
+                         where a collaboration would rather let its agents answer again */
 } syn_team;
 
 /* The items that `from` may give to `to`: held, not sent to `to` before, not had from `to`. SEND is
@@ -92,7 +100,8 @@ uint64_t syn_team_broadcastable(const syn_team *team, int from);       /* to som
 typedef struct syn_team_gaps {
     float gaps[SYN_AGENTS_MAX][SYN_AGENTS_MAX]; /* [i][i]: probability that i lacks what
         it needs; [i][j]: that j holds something that i lacks. Calibrated */
-    float sufficiency; /* 1 - gap of the asker; for consensus: of the majority */
+    float sufficiency; /* 1 - gap of the asker; for consensus: of the majority. Negative: not
+        judged, the answers' consensus counts instead */
     bool pending;      /* not there yet: the round waits, and asks again at the next event */
 } syn_team_gaps;
 
@@ -128,6 +137,11 @@ typedef enum syn_task_type {
     SYN_TASK_REASONING
 } syn_task_type;
 
+typedef enum syn_round_ask {
+    SYN_ASK_ALL,  /* every agent answers from its items, round by round */
+    SYN_ASK_ASKER /* as above; needs documents */
+} syn_round_ask;
+
 typedef struct syn_round_document {
     const char *id, *title, *text; /* id and title may be NULL */
     uint32_t agents;               /* bit i: agent i holds it; 0: dealt round-robin */
@@ -135,6 +149,7 @@ typedef struct syn_round_document {
 
 typedef struct syn_round_agent {
     const char *name, *role, *context; /* NULL: "agent 2", none, none */
+    const char *provider, *model;      /* who it is, for the reply; NULL: not said */
     double calibration;                /* T of sigma(logit(c) / T); 0 means 1 */
     bool price_known;
     double prompt_usd, completion_usd; /* per token */
@@ -159,7 +174,12 @@ typedef struct syn_round_config {
     int64_t final_tokens_max, final_extra_tokens;
     const syn_round_document *documents;
     int document_count;
-    bool cognitive_gaps; /* false: everybody broadcasts everything every round */
+    bool cognitive_gaps; /* false: everybody broadcasts everything every round; with ASKER the asker
+                            is given everything at once */
+    /* With ASKER rounds_min does not count, rounds_max 1 means that nobody is asked twice, and the
+     * calls are the aggregator's, told the asker's role and context. final_verbatim keeps a last
+     * reply as it is, even one that says that it does not know. */
+    syn_round_ask ask;
     double temperature, convergence_threshold;
     int64_t reply_tokens_max, context_bytes_max;
     int messages_cap; /* caps: 0 for none */
@@ -200,6 +220,7 @@ typedef struct syn_round_call {
     int64_t max_tokens;
     double temperature;
     double deadline_s; /* absolute, in the caller's clock */
+    bool last;         /* FINAL: nobody is asked again, whatever the reply says */
     /* For agents that are no language model: what the prompt was made of. The team's items stay as
      * they are while any call is open, and at the deadline: another thread may read them. */
     const syn_team *team;
@@ -246,8 +267,9 @@ typedef struct syn_notice {
 } syn_notice;
 
 typedef enum syn_stop {
-    SYN_STOP_CONVERGED, /* the convergence test passed, or the decider chose ANSWER */
-    SYN_STOP_ABSTAINED,
+    SYN_STOP_CONVERGED, /* the convergence test passed */
+    SYN_STOP_ANSWERED,  /* it did not, and the decider chose ANSWER, or the asker alone answered */
+    SYN_STOP_ABSTAINED, /* with ASKER: the asker does not know, or could not be asked again */
     SYN_STOP_MAX_ROUNDS,
     SYN_STOP_DEADLOCK,
     SYN_STOP_CAP,
@@ -271,7 +293,7 @@ typedef struct syn_round_reply {
     const char *final_answer;
     const char *short_answer;
     double confidence;
-    int rounds, agents_used;
+    int rounds, agents_used; /* agents that answered: with ASKER the asker alone */
     int messages, broadcast_messages, targeted_messages;
     double consensus_score;
     int gaps_detected;
@@ -279,7 +301,12 @@ typedef struct syn_round_reply {
     bool convergence_achieved;
     int agents;
     const char *agent_name[SYN_AGENTS_MAX];
+    const syn_round_agent *agent; /* [agents] */
+    /* Who wrote the final answer: the aggregator, or the agent whose answer stands where it did
+     * not; NULL: nobody, as the team abstained or found no answer. */
+    const syn_round_agent *answered_by;
     syn_answer answers[SYN_AGENTS_MAX];
+    const syn_team *team;   /* at the end: the items that `support` names */
     uint32_t agents_failed; /* bit i: the last call of agent i failed */
     const syn_dialogue_entry *dialogue;
     int dialogue_count;
@@ -292,9 +319,14 @@ typedef struct syn_round_reply {
     bool abstained;
     const char *missing; /* what is missing; "" unless abstained */
     syn_stop stopped_by;
+    /* Whether a cap left no room for a call that the round wanted, the final one included; and what
+     * was spent and reserved at most, that call included: the caps that would have had room. */
+    bool capped;
+    int64_t peak_tokens;
+    double peak_usd;
     const syn_skipped_piece *skipped;
     int skipped_count;
-    double sufficiency; /* negative where nobody judged it */
+    double sufficiency; /* negative where nobody judged it: with ASKER not once all was given */
     double execution_s, unix_s;
     const char *session_id; /* "" for none */
 } syn_round_reply;

@@ -20,6 +20,9 @@ static syn_prompt prompt_of(const syn_round *r, syn_arena *scratch, syn_call_pur
     int cluster[SYN_AGENTS_MAX];
     if (purpose == SYN_CALL_ANSWER)
         return syn_prompt_answer(scratch, &r->config, &r->team, r->answers, agent);
+    if (purpose == SYN_CALL_FINAL && r->config.ask == SYN_ASK_ASKER)
+        return syn_prompt_asker(scratch, &r->config, &r->team, syn_round_verbatim(r),
+                                syn_round_asks_again(r));
     if (purpose == SYN_CALL_FINAL)
         return syn_prompt_final(scratch, &r->config, &r->team, r->answers, syn_round_verbatim(r));
     syn_round_comparable(r, cluster);
@@ -30,11 +33,14 @@ static syn_prompt prompt_of(const syn_round *r, syn_arena *scratch, syn_call_pur
 static bool fits(syn_round *r, int64_t tokens, double usd)
 {
     const syn_round_config *c = &r->config;
+    const int64_t all_tokens = r->team.tokens + r->reserved_tokens + tokens;
+    const double all_usd = r->reply.cost_usd + r->reserved_usd + usd;
     const char *cap = NULL;
-    if (c->tokens_cap > 0 && r->team.tokens + r->reserved_tokens + tokens > c->tokens_cap)
+    if (all_tokens > r->reply.peak_tokens) r->reply.peak_tokens = all_tokens;
+    if (all_usd > r->reply.peak_usd) r->reply.peak_usd = all_usd;
+    if (c->tokens_cap > 0 && all_tokens > c->tokens_cap)
         cap = "caps.tokens";
-    else if (c->cost_cap_usd > 0 &&
-             r->reply.cost_usd + r->reserved_usd + usd > c->cost_cap_usd + 1e-12)
+    else if (c->cost_cap_usd > 0 && all_usd > c->cost_cap_usd + 1e-12)
         cap = "caps.cost_usd";
     if (!cap) return true;
     syn_text_builder b = {.arena = &r->arena};
@@ -79,6 +85,7 @@ static bool queue(syn_round *r, syn_call_purpose purpose, int agent, const syn_p
                                   .max_tokens = out,
                                   .temperature = c->temperature,
                                   .deadline_s = r->deadline_s,
+                                  .last = final && !syn_round_asks_again(r),
                                   .team = &r->team,
                                   .answers = r->answers};
     if (!keep_prompt(open, prompt)) {
@@ -121,6 +128,10 @@ void syn_round_begin(syn_round *r)
     r->changed = r->alone = 0;
     r->phase_begun = false;
     syn_round_notify(r, SYN_NOTICE_ROUND);
+    if (r->config.ask == SYN_ASK_ASKER) {
+        r->stage = SYN_STAGE_PHASE;
+        return;
+    }
     for (int i = 0; i < t->agents; i++)
         if (called >> i & 1) syn_round_want(r, SYN_CALL_ANSWER, i);
     r->stage = SYN_STAGE_CALLS;

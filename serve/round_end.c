@@ -10,34 +10,46 @@ static double relative_entropy(const syn_round *r, double entropy)
     return entropy / log(r->team.agents);
 }
 
-/* Judged by somebody: the decider's estimate for a team with documents. */
+/* The decider's estimate; negative where nobody judged it. */
 static double sufficiency(const syn_round *r)
 {
     return r->observed ? (double)r->seen.sufficiency : -1;
 }
 
+/* For a team with documents. */
+static bool has_judged(const syn_round *r)
+{
+    return r->reply.grounded && sufficiency(r) >= 0;
+}
+
 static bool converged(const syn_round *r)
 {
-    bool documents = r->reply.grounded && r->observed;
-    double enough = documents ? sufficiency(r) : r->pool.consensus;
+    double enough = has_judged(r) ? sufficiency(r) : r->pool.consensus;
     return r->pool.clusters > 0 && relative_entropy(r, r->pool.entropy) < .3 &&
            enough >= r->config.convergence_threshold;
 }
 
-void syn_round_judge(syn_round *r)
+void syn_round_report_convergence(syn_round *r)
 {
     syn_note *n = syn_round_notify(r, SYN_NOTICE_CONVERGENCE);
     n->entropy = relative_entropy(r, r->pool.entropy);
     n->sufficiency = sufficiency(r);
     n->clusters = r->pool.clusters;
     r->reply.convergence_achieved = converged(r);
+}
+
+void syn_round_judge(syn_round *r)
+{
+    syn_round_report_convergence(r);
     bool may_end = r->team.round >= r->config.rounds_min;
     if (r->cap_hit)
         syn_round_finish(r, SYN_STOP_CAP);
     else if (r->phase_end == SYN_ABSTAIN)
         syn_round_finish(r, SYN_STOP_ABSTAINED);
-    else if (r->phase_end == SYN_ANSWER || (may_end && r->reply.convergence_achieved))
+    else if (may_end && r->reply.convergence_achieved)
         syn_round_finish(r, SYN_STOP_CONVERGED);
+    else if (r->phase_end == SYN_ANSWER)
+        syn_round_finish(r, SYN_STOP_ANSWERED);
     else if (r->deadlocks >= 2)
         syn_round_finish(r, SYN_STOP_DEADLOCK);
     else if (r->team.round >= r->config.rounds_max || r->team.turn_count >= r->team.turns_max)
@@ -92,6 +104,7 @@ static void speak_for_winner(syn_round *r)
     r->reply.final_answer = "The team found no answer.";
     r->reply.short_answer = "unknown";
     if (speaker < 0 || !*r->answers[speaker].text) return;
+    r->reply.answered_by = &r->config.agent[speaker];
     r->reply.final_answer = r->answers[speaker].text;
     r->reply.short_answer = r->answers[speaker].short_text;
 }
@@ -109,6 +122,7 @@ static void fill_metrics(syn_round *r)
     reply->final_entropy = relative_entropy(r, r->pool.entropy);
     reply->information_gain = relative_entropy(r, first - r->pool.entropy);
     reply->agents_failed = r->failed;
+    reply->capped = r->cap_hit;
     reply->sufficiency = sufficiency(r);
     reply->execution_s = r->now_s - r->created_s;
     reply->unix_s = syn_round_unix(r);
@@ -121,11 +135,12 @@ void syn_round_conclude(syn_round *r, const syn_parsed_reply *final)
     if (final) {
         reply->final_answer = final->answer;
         reply->short_answer = final->short_answer;
+        reply->answered_by = &r->config.aggregator;
     } else if (!reply->abstained)
         speak_for_winner(r);
     fill_metrics(r);
     reply->confidence = answer_probability(r, final);
-    if (reply->grounded && r->observed && reply->confidence > reply->sufficiency)
+    if (has_judged(r) && reply->confidence > reply->sufficiency)
         reply->confidence = reply->sufficiency;
     r->stage = SYN_STAGE_DONE;
     syn_round_drop_calls(r);

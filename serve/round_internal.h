@@ -118,6 +118,8 @@ void syn_round_drop_calls(syn_round *r);
 /* round_replies.c */
 SYN_WARN_UNUSED syn_status syn_round_take_result(syn_round *r, const syn_open_call *open,
                                                  const syn_call_result *result);
+/* reply lives in scratch memory: what stays is copied. */
+void syn_round_take_answer(syn_round *r, int agent, const syn_parsed_reply *reply);
 SYN_WARN_UNUSED syn_status syn_round_cluster(syn_round *r); /* all answers are in */
 /* Clusters the answers as they are, without a model, and pools them. */
 SYN_WARN_UNUSED syn_status syn_round_pool(syn_round *r);
@@ -133,7 +135,18 @@ bool syn_round_verbatim(const syn_round *r);
  * pending. */
 SYN_WARN_UNUSED syn_status syn_round_phase(syn_round *r, bool *wait);
 
+/* Gives the asker the pieces that it lacks, as far as the cap on messages goes. */
+void syn_round_give_asker(syn_round *r);
+
+/* round_asker.c: where the asker alone is asked */
+bool syn_round_asks_again(const syn_round *r); /* were the next reply to say that it is unknown */
+void syn_round_ask_asker(syn_round *r);        /* the moving has ended */
+/* reply: in scratch memory; NULL: the call failed. */
+SYN_WARN_UNUSED syn_status syn_round_asker_said(syn_round *r, const syn_parsed_reply *reply);
+
 /* round_end.c */
+/* The notice, and reply.convergence_achieved. */
+void syn_round_report_convergence(syn_round *r);
 void syn_round_judge(syn_round *r);                 /* stage JUDGE */
 void syn_round_finish(syn_round *r, syn_stop stop); /* asks for the final answer, or ends */
 /* Ends with this final answer, whose texts live in the arena; NULL: the winner's own. */

@@ -54,16 +54,30 @@ static json_t *metrics_json(const syn_round_reply *r)
                      "final_entropy", rounded(r->final_entropy));
 }
 
+static json_t *text_or_null(const char *text)
+{
+    return text && *text ? json_string(text) : json_null();
+}
+
+static json_t *answered_by_json(const syn_round_agent *agent)
+{
+    if (!agent || !agent->provider) return json_null();
+    return json_pack("{s:s, s:o}", "provider", agent->provider, "model",
+                     text_or_null(agent->model));
+}
+
 static json_t *responses_json(const syn_round_reply *r)
 {
     json_t *list = json_array();
     for (int i = 0; i < r->agents; i++) {
         const syn_answer *a = &r->answers[i];
         if (!a->given) continue;
-        append(&list, json_pack("{s:i, s:s, s:s, s:s, s:o, s:o}", "agent_id", i + 1, "name",
-                                r->agent_name[i], "response", a->text, "short_answer",
-                                a->short_text, "confidence", rounded(a->confidence),
-                                "contribution_score", rounded(a->weight)));
+        append(&list,
+               json_pack("{s:i, s:s, s:o, s:o, s:s, s:s, s:o, s:o}", "agent_id", i + 1, "name",
+                         r->agent_name[i], "provider", text_or_null(r->agent[i].provider), "model",
+                         text_or_null(r->agent[i].model), "response", a->text, "short_answer",
+                         a->short_text, "confidence", rounded(a->confidence), "contribution_score",
+                         rounded(a->weight)));
     }
     return list;
 }
@@ -116,7 +130,8 @@ json_t *syn_reply_json(const syn_round_reply *r)
                   metrics_json(r), "agent_responses", responses_json(r), "dialogue_history",
                   dialogue_json(r), "usage", usage_json(r));
     json_t *rest = json_pack(
-        "{s:s, s:s, s:b, s:s?, s:s, s:o, s:o, s:o, s:o, s:o, s:s?}", "policy", r->policy, "mode",
+        "{s:o, s:s, s:s, s:b, s:s?, s:s, s:o, s:o, s:o, s:o, s:o, s:s?}", "answered_by",
+        answered_by_json(r->answered_by), "policy", r->policy, "mode",
         r->grounded ? "grounded" : "open", "abstained", r->abstained, "missing",
         r->abstained ? r->missing : NULL, "stopped_by", syn_stop_name(r->stopped_by),
         "agents_failed", failed_json(r), "skipped_pieces", skipped_json(r), "sufficiency",

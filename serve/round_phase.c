@@ -35,7 +35,7 @@ static bool fill_legal(syn_round *r)
             if (left >= 2 && syn_team_requestable(t, i, j)) allow(t, SYN_REQUEST, i, j);
         }
         if (left >= 1 && syn_team_broadcastable(t, i)) allow(t, SYN_BROADCAST, i, -1);
-        if (r->decider.alone) allow(t, SYN_ALONE, i, -1);
+        if (r->decider.alone && r->config.ask == SYN_ASK_ALL) allow(t, SYN_ALONE, i, -1);
     }
     if (t->round >= r->config.rounds_min) {
         allow(t, SYN_ANSWER, -1, -1);
@@ -215,6 +215,33 @@ static void broadcast_everything(syn_round *r)
             if (capped || !((t->own[i] & syn_team_broadcastable(t, i)) >> k & 1)) continue;
             move(r, &(syn_decision){SYN_BROADCAST, i, -1, k, 1, false});
         }
+}
+
+static int giver_of(const syn_team *t, int item)
+{
+    for (int i = 1; i < t->agents; i++)
+        if (syn_team_givable(t, i, 0) >> item & 1) return i;
+    return -1;
+}
+
+void syn_round_give_asker(syn_round *r)
+{
+    syn_team *t = &r->team;
+    for (int k = 0; k < t->item_count; k++) {
+        const bool capped = t->messages_max > 0 && t->messages >= t->messages_max;
+        const int from = giver_of(t, k);
+        if (capped || from < 0 || t->holds[0] >> k & 1) continue;
+        move(r, &(syn_decision){SYN_SEND, from, 0, k, 1, false});
+    }
+}
+
+/* The message phase where nobody decides. */
+static void move_undecided(syn_round *r)
+{
+    if (r->config.ask == SYN_ASK_ALL)
+        broadcast_everything(r);
+    else
+        syn_round_give_asker(r);
     end_with_nothing(r);
 }
 
@@ -268,7 +295,7 @@ syn_status syn_round_phase(syn_round *r, bool *wait)
 {
     if (!r->phase_begun) r->phase_messages = 0;
     if (!r->config.cognitive_gaps) {
-        broadcast_everything(r);
+        move_undecided(r);
         return SYN_OK;
     }
     bool any = fill_legal(r);

@@ -108,8 +108,7 @@ static uint64_t support_of(const syn_team *t, int agent, const syn_parsed_reply 
     return items;
 }
 
-/* reply lives in scratch memory: what stays is copied. */
-static void take_answer(syn_round *r, int agent, const syn_parsed_reply *reply)
+void syn_round_take_answer(syn_round *r, int agent, const syn_parsed_reply *reply)
 {
     syn_arena *arena = &r->arena;
     syn_answer *answer = &r->answers[agent];
@@ -168,7 +167,7 @@ bool syn_round_verbatim(const syn_round *r)
 }
 
 /* text NULL: the call has failed. */
-static void take_final(syn_round *r, syn_arena *scratch, const char *text)
+static syn_status take_final(syn_round *r, syn_arena *scratch, const char *text)
 {
     syn_parsed_reply reply = {.answer = ""};
     const bool verbatim = text && syn_round_verbatim(r);
@@ -176,12 +175,14 @@ static void take_final(syn_round *r, syn_arena *scratch, const char *text)
         syn_prompt_take_plain(scratch, text, &reply);
     else if (text)
         syn_prompt_parse(scratch, text, &reply);
+    if (r->config.ask == SYN_ASK_ASKER) return syn_round_asker_said(r, text ? &reply : NULL);
     const bool use = verbatim || *reply.answer;
     if (use) {
         reply.answer = syn_arena_text(&r->arena, reply.answer);
         reply.short_answer = syn_arena_text(&r->arena, reply.short_answer);
     }
     syn_round_conclude(r, use ? &reply : NULL);
+    return SYN_OK;
 }
 
 /* ---- clusters ---- */
@@ -270,10 +271,10 @@ syn_status syn_round_take_result(syn_round *r, const syn_open_call *open,
     if (call->purpose == SYN_CALL_PARTITION)
         st = take_partition(r, text);
     else if (call->purpose == SYN_CALL_FINAL)
-        take_final(r, &scratch, text);
+        st = take_final(r, &scratch, text);
     else if (text) {
         syn_prompt_parse(&scratch, text, &reply);
-        take_answer(r, call->agent, &reply);
+        syn_round_take_answer(r, call->agent, &reply);
     }
     r->arena.failed |= scratch.failed;
     syn_arena_free(&scratch);

@@ -54,22 +54,83 @@ static visit *visit_create(syn_worker *w, syn_http_request *r)
     return v;
 }
 
-bool syn_service_before(void *arg, syn_http_request *r)
+/* ---- a key that memory does not know ---- */
+
+typedef struct lookup {
+    syn_hop hop; /* first */
+    syn_status status;
+    syn_auth_verdict verdict;
+} lookup;
+
+static void found(void *context, const syn_db_result *r)
+{
+    lookup *l = context;
+    visit *v = visit_of(l->hop.visit);
+    l->status = r->status;
+    syn_metrics_observe(l->hop.visit->worker->service->metrics, SYN_METRIC_STORE_SECONDS,
+                        "key_find", syn_clock_s() - v->question.asked_s);
+    if (r->status == SYN_OK) {
+        l->verdict =
+            syn_auth_learn(own_of(v)->auth, v->client, &v->question, r->count ? &r->keys[0] : NULL);
+    }
+    syn_visit_hop(&l->hop);
+}
+
+static void refuse_without_store(visit *v)
+{
+    syn_visit_later(&v->base, 503, 1, "Keys cannot be looked up at the moment.");
+}
+
+static void looked_up(syn_hop *hop)
+{
+    lookup *l = (lookup *)hop;
+    visit *v = visit_of(hop->visit);
+    syn_status st = l->status;
+    v->verdict = l->verdict;
+    free(l);
+    if (st != SYN_OK)
+        refuse_without_store(v);
+    else if (v->verdict == SYN_AUTH_GOOD)
+        syn_http_admit(v->base.request);
+    else
+        refuse_unknown(v);
+}
+
+/* Whoever shows a key that nobody knows sends no body. */
+static syn_http_entry look_up(visit *v)
+{
+    lookup *l = calloc(1, sizeof *l);
+    if (l) l->hop = (syn_hop){.visit = &v->base, .run = looked_up};
+    if (l && syn_db_key_find(v->base.worker->service->db, v->question.sha256, found, l) == SYN_OK)
+        return SYN_HTTP_HELD;
+    free(l);
+    refuse_without_store(v);
+    return SYN_HTTP_REFUSED;
+}
+
+syn_http_entry syn_service_before(void *arg, syn_http_request *r)
 {
     syn_worker *w = arg;
     visit *v = visit_create(w, r);
     if (!v) {
         syn_http_reply_error(r, 503, "The server is out of memory.");
-        return false;
+        return SYN_HTTP_REFUSED;
     }
-    if (v->base.rule->access == SYN_ACCESS_OPEN) return true;
+    if (v->base.rule->access == SYN_ACCESS_OPEN) return SYN_HTTP_ADMITTED;
     v->verdict = syn_auth_look(w->service->own->auth, r, v->client, &v->question);
-    if (v->verdict == SYN_AUTH_GOOD || v->verdict == SYN_AUTH_UNKNOWN) return true;
+    if (v->verdict == SYN_AUTH_GOOD) return SYN_HTTP_ADMITTED;
+    if (v->verdict == SYN_AUTH_UNKNOWN) return look_up(v);
     refuse_unknown(v);
-    return false;
+    return SYN_HTTP_REFUSED;
 }
 
 /* ---- limits ---- */
+
+static void call_handler(visit *v)
+{
+    syn_http_on_cancel(v->base.request, NULL);
+    v->base.rule->handle(&v->base);
+}
 
 /* Whom the limits have let in. A refusal counts against them too: it is written down. */
 static void handle(visit *v)
@@ -79,7 +140,7 @@ static void handle(visit *v)
         syn_visit_refuse(&v->base, 403, NULL, NULL, "This needs a key of tier admin.");
         return;
     }
-    v->base.rule->handle(&v->base);
+    if (!syn_body_read_first(v, call_handler)) v->base.rule->handle(&v->base);
 }
 
 /* Rounded up, so that nobody comes too early. */
@@ -168,67 +229,13 @@ static void admit(visit *v)
     }
 }
 
-/* ---- a key that memory does not know ---- */
-
-typedef struct lookup {
-    syn_hop hop; /* first */
-    syn_status status;
-    syn_auth_verdict verdict;
-} lookup;
-
-static void found(void *context, const syn_db_result *r)
-{
-    lookup *l = context;
-    visit *v = visit_of(l->hop.visit);
-    l->status = r->status;
-    syn_metrics_observe(l->hop.visit->worker->service->metrics, SYN_METRIC_STORE_SECONDS,
-                        "key_find", syn_clock_s() - v->question.asked_s);
-    if (r->status == SYN_OK) {
-        l->verdict =
-            syn_auth_learn(own_of(v)->auth, v->client, &v->question, r->count ? &r->keys[0] : NULL);
-    }
-    syn_visit_hop(&l->hop);
-}
-
-static void refuse_without_store(visit *v)
-{
-    syn_visit_later(&v->base, 503, 1, "Keys cannot be looked up at the moment.");
-}
-
-static void looked_up(syn_hop *hop)
-{
-    lookup *l = (lookup *)hop;
-    visit *v = visit_of(hop->visit);
-    syn_status st = l->status;
-    v->verdict = l->verdict;
-    free(l);
-    if (st != SYN_OK)
-        refuse_without_store(v);
-    else if (v->verdict == SYN_AUTH_GOOD)
-        admit(v);
-    else
-        refuse_unknown(v);
-}
-
-static void look_up(visit *v)
-{
-    lookup *l = calloc(1, sizeof *l);
-    if (l) l->hop = (syn_hop){.visit = &v->base, .run = looked_up};
-    if (l && syn_db_key_find(v->base.worker->service->db, v->question.sha256, found, l) == SYN_OK)
-        return;
-    free(l);
-    refuse_without_store(v);
-}
-
 void syn_service_enter(syn_http_request *r)
 {
     visit *v = visit_of(syn_visit_of(r));
     if (v->base.rule->access == SYN_ACCESS_OPEN)
         handle(v);
-    else if (v->verdict == SYN_AUTH_GOOD)
-        admit(v);
     else
-        look_up(v);
+        admit(v);
 }
 
 /* ---- hops ---- */
@@ -247,22 +254,25 @@ void syn_visit_hop(syn_hop *hop)
 
 /* ---- what is written ---- */
 
+syn_db_event syn_visit_event(const syn_visit *v, const char *action, const char *outcome,
+                             json_t *detail, char **text)
+{
+    const bool redacted = detail && syn_redact_json(detail) == SYN_OK;
+    *text = redacted ? syn_json_text(detail, JSON_COMPACT) : NULL;
+    json_decref(detail);
+    return (syn_db_event){.org = *v->caller.org ? v->caller.org : "default",
+                          .actor = v->caller.key,
+                          .action = action,
+                          .outcome = outcome,
+                          .request_id = v->request->id,
+                          .detail = *text ? *text : "{}"};
+}
+
 void syn_visit_audit(syn_visit *v, const char *action, const char *outcome, json_t *detail)
 {
-    char id[SYN_DB_ID_BYTES];
-    bool redacted = detail && syn_redact_json(detail) == SYN_OK;
-    char *text = redacted ? syn_json_text(detail, JSON_COMPACT) : NULL;
-    json_decref(detail);
-    const syn_db_event event = {.id = id,
-                                .org = *v->caller.org ? v->caller.org : "default",
-                                .actor = v->caller.key,
-                                .action = action,
-                                .outcome = outcome,
-                                .request_id = v->request->id,
-                                .detail = text ? text : "{}"};
-    syn_status st = syn_db_id(id);
-    if (st == SYN_OK) st = syn_db_audit_add(v->worker->service->db, &event, NULL, NULL);
-    if (st != SYN_OK)
+    char *text = NULL;
+    const syn_db_event event = syn_visit_event(v, action, outcome, detail, &text);
+    if (syn_db_audit_add(v->worker->service->db, &event, NULL, NULL) != SYN_OK)
         syn_log(SYN_LOG_ERROR, "an event of the audit log was lost: %s", syn_error_text());
     free(text);
 }
@@ -320,6 +330,7 @@ void syn_service_access(void *arg, const syn_http_access *a)
     syn_span_text(v->base.span, "http.route", a->request->route->pattern);
     syn_span_int(v->base.span, "http.response.status_code", a->status);
     syn_span_end(v->base.span, a->status >= 500 ? status : NULL);
+    json_decref(v->object.json);
     free(v);
 }
 

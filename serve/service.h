@@ -2,9 +2,9 @@
  *
  * A service has one worker per event loop; each has its own HTTP server on the same port, its own
  * client of the providers and its own end of the limits. A route names a rule (who may, whose
- * shape of errors, what limits it); before the body is read the service looks at the credentials,
- * then syn_service_enter asks the store and the limits where it must, and calls the rule's handler
- * on the worker's loop.
+ * shape of errors, what limits it); before the body is read the service looks at the credentials
+ * and asks the store for a key that it does not know, then syn_service_enter asks the limits where
+ * it must, and calls the rule's handler on the worker's loop.
  *
  *     static const syn_rule rule = {"collaborate", SYN_ACCESS_KEY, SYN_PROTOCOL_API,
  *                                   SYN_LIMITED_PER_MINUTE, handle};
@@ -47,7 +47,8 @@
 #include "serve/settings.h"
 #include "serve/store.h"
 
-typedef struct syn_providers syn_providers; /* serve/provider.h */
+typedef struct syn_providers syn_providers;       /* serve/provider.h */
+typedef struct syn_calibrations syn_calibrations; /* serve/calibration.h */
 typedef struct syn_provider syn_provider;
 typedef struct syn_deciders syn_deciders; /* serve/decider.h */
 typedef struct syn_tracer syn_tracer;     /* serve/trace.h */
@@ -60,6 +61,7 @@ typedef struct syn_service {
     syn_settings settings;
     syn_db *db;
     syn_providers *providers;
+    syn_calibrations *calibrations;
     const syn_provider *provider; /* whom teams are made of where a request names none */
     syn_deciders *deciders;
     syn_metrics *metrics;
@@ -156,8 +158,9 @@ void syn_visit_later(syn_visit *v, int status, double retry_after_s, const char 
  * INTERRUPTED 503, UNSUPPORTED 501, the rest 500, whose sentence goes to the log alone. */
 void syn_visit_fail(syn_visit *v, syn_status st, const char *sentence);
 
-/* The body as a JSON object: depth at most 64, no member twice, UTF-8 without NUL. False: it has
- * answered (400, 415). */
+/* The body as a JSON object: depth at most 64, 65536 values at most, no member twice, UTF-8 without
+ * NUL. False: it has answered (400, 415). One of more than 64 KiB has been read on the loop's
+ * thread pool before the handler was called. Once for a visit. */
 bool syn_visit_object(syn_visit *v, json_t **out);
 /* Refuses members that are not among `known` (count), with the nearest known name. False: it has
  * answered. `where` names the object ("config"), "" the body itself. */
@@ -187,6 +190,10 @@ void syn_visit_hop(syn_hop *hop);
 /* Writes an event of the audit log; detail: JSON without secrets or prompts, its reference is
  * taken, NULL: none. Personal data in it is redacted. */
 void syn_visit_audit(syn_visit *v, const char *action, const char *outcome, json_t *detail);
+/* The event that syn_visit_audit would write, for syn_db_history_add_audited; its detail is *text,
+ * which is to be freed after it. */
+syn_db_event syn_visit_event(const syn_visit *v, const char *action, const char *outcome,
+                             json_t *detail, char **text);
 /* "00-...": to pass on with calls; the request's own context where there is no tracer. Valid as
  * long as the visit. */
 const char *syn_visit_traceparent(const syn_visit *v);

@@ -30,6 +30,13 @@ typedef struct syn_service_private {
     atomic_bool draining;
 } syn_service_private;
 
+/* A body as syn_visit_object has it, or why it cannot be had. */
+typedef struct syn_body_object {
+    json_t *json; /* until a handler takes it */
+    int status;   /* of the refusal, 0: none, or not read yet */
+    char sentence[96];
+} syn_body_object;
+
 /* A visit with what the service keeps of it. */
 typedef struct visit {
     syn_visit base;            /* first */
@@ -38,9 +45,11 @@ typedef struct visit {
     char client[SYN_CLIENT_BYTES];
     syn_auth_verdict verdict;
     syn_auth_question question;
-    int place;            /* of syn_auth_enter, -1: none */
-    bool limited;         /* limit, remaining and reset are told */
-    double retry_after_s; /* told, above 0 */
+    syn_body_object object;
+    struct uv_work_s *reading; /* of the object, on the pool; NULL: none */
+    int place;                 /* of syn_auth_enter, -1: none */
+    bool limited;              /* limit, remaining and reset are told */
+    double retry_after_s;      /* told, above 0 */
     char limit[NUMBER_BYTES], remaining[NUMBER_BYTES], reset[NUMBER_BYTES];
     char retry_s[NUMBER_BYTES], retry_ms[NUMBER_BYTES];
 } visit;
@@ -51,7 +60,7 @@ static inline visit *visit_of(syn_visit *v)
 }
 
 /* service.c: hooks of the HTTP server */
-bool syn_service_before(void *worker, syn_http_request *request);
+syn_http_entry syn_service_before(void *worker, syn_http_request *request);
 void syn_service_access(void *worker, const syn_http_access *access);
 bool syn_service_origin(void *worker, const char *origin);
 
@@ -60,6 +69,10 @@ int syn_service_headers(void *worker, const syn_http_request *request, int statu
                         syn_http_header *out, int room);
 char *syn_service_error_body(void *worker, const syn_http_request *request, int status,
                              const char *detail);
+
+/* service_body.c: has a large JSON body read on the thread pool, then calls `then` on the loop,
+ * unless the peer has gone: then the visit is answered. False: there is nothing to wait for. */
+bool syn_body_read_first(visit *v, void (*then)(visit *v));
 
 /* service_start.c: whom teams are made of where a request names none */
 const char *syn_service_provider(const syn_service *s);

@@ -1,4 +1,4 @@
-/* How a visit is answered, and its body read. */
+/* How a visit is answered. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "serve/round_json.h"
 #include "serve/service_internal.h"
 
-enum { SENTENCE_BYTES = 512, DEPTH_MAX = 64 };
+enum { SENTENCE_BYTES = 512 };
 
 /* ---- errors in three shapes ---- */
 
@@ -195,89 +195,4 @@ int syn_service_headers(void *arg, const syn_http_request *r, int status, syn_ht
         out[n++] = (syn_http_header){"retry-after-ms", v->retry_ms};
     }
     return n;
-}
-
-/* ---- the body ---- */
-
-/* Whether brackets outside of texts stand at most DEPTH_MAX deep. */
-static bool shallow(const char *p, size_t bytes)
-{
-    int depth = 0;
-    bool text = false;
-    for (size_t i = 0; i < bytes; i++) {
-        if (text) {
-            if (p[i] == '\\')
-                i++;
-            else if (p[i] == '"')
-                text = false;
-        } else if (p[i] == '"') {
-            text = true;
-        } else if (p[i] == '{' || p[i] == '[') {
-            if (++depth > DEPTH_MAX) return false;
-        } else if (p[i] == '}' || p[i] == ']') {
-            depth--;
-        }
-    }
-    return true;
-}
-
-static bool says_json(const syn_http_request *r)
-{
-    const char *type = syn_http_header_value(r, "Content-Type");
-    size_t n = type ? strcspn(type, "; \t") : 0;
-    return n == strlen("application/json") && strncasecmp(type, "application/json", n) == 0;
-}
-
-bool syn_visit_object(syn_visit *v, json_t **out)
-{
-    const syn_http_request *r = v->request;
-    json_error_t error;
-    *out = NULL;
-    if (!says_json(r)) {
-        syn_visit_refuse(v, 415, NULL, NULL, "The body is JSON: Content-Type is application/json.");
-        return false;
-    }
-    if (!shallow(r->body, r->body_bytes)) {
-        syn_visit_refuse(v, 400, NULL, NULL, "The body is nested more than %d deep.", DEPTH_MAX);
-        return false;
-    }
-    json_t *body = json_loadb(r->body, r->body_bytes, JSON_REJECT_DUPLICATES, &error);
-    if (!body) {
-        syn_visit_refuse(v, 400, NULL, NULL, "The body is not valid JSON at line %d, column %d.",
-                         error.line, error.column);
-        return false;
-    }
-    if (!json_is_object(body)) {
-        json_decref(body);
-        syn_visit_refuse(v, 400, NULL, NULL, "The body is not a JSON object.");
-        return false;
-    }
-    *out = body;
-    return true;
-}
-
-bool syn_visit_known(syn_visit *v, const json_t *object, const char *where,
-                     const char *const *known, int count)
-{
-    syn_fields fields;
-    syn_field_fault fault = {.field = ""};
-    if (syn_fields_begin(&fields, object, where, known, count, &fault)) return true;
-    syn_visit_refuse(v, 400, fault.field, NULL, "%s", fault.message);
-    return false;
-}
-
-bool syn_visit_query_int(syn_visit *v, const char *name, int64_t min, int64_t max, int64_t *out)
-{
-    char text[16];
-    int n = syn_http_query_value(v->request, name, text, sizeof text);
-    if (n == -1) return true;
-    bool whole = n > 0 && strspn(text, "0123456789") == (size_t)n;
-    int64_t value = whole ? strtoll(text, NULL, 10) : -1;
-    if (whole && value >= min && value <= max) {
-        *out = value;
-        return true;
-    }
-    syn_visit_refuse(v, 400, name, NULL, "%s must be a whole number from %lld to %lld", name,
-                     (long long)min, (long long)max);
-    return false;
 }

@@ -9,6 +9,7 @@
 
 #include "kernels/base/log.h"
 #include "kernels/base/progress.h"
+#include "serve/calibration.h"
 #include "serve/decider.h"
 #include "serve/inference.h"
 #include "serve/llm.h"
@@ -61,6 +62,7 @@ static syn_status providers_open(syn_service *s)
                                                o->api_key_env ? getenv(o->api_key_env) : NULL,
                                            .insecure = o->insecure};
     SYN_RETURN_IF(syn_providers_open(&options, &s->providers));
+    SYN_RETURN_IF(syn_calibrations_open(o->calibration, &s->calibrations));
     return syn_providers_choose(s->providers, o->provider, &s->provider);
 }
 
@@ -263,6 +265,7 @@ void syn_service_stop(syn_service *s)
     syn_openai_close(s->openai);
     syn_db_close(s->db);
     syn_tracer_close(s->tracer);
+    syn_calibrations_close(s->calibrations);
     syn_providers_close(s->providers);
     syn_auth_close(own->auth);
     syn_buckets_destroy(own->buckets);

@@ -44,7 +44,9 @@ static const syn_option options[] = {
     BOOL("insecure-public", insecure_public, NULL,
          "Listen beyond this machine without a proxy that speaks TLS."),
     TEXT("trusted-proxy", trusted_proxy, "CIDR,...",
-         "Networks of the proxies in front: X-Forwarded-For is believed from there.",
+         "Networks of the proxies in front, of a /8 at most (IPv6: /32): X-Forwarded-For is "
+         "believed "
+         "from there.",
          "TRUSTED_PROXY"),
     TEXT("allowed-origins", allowed_origins, "URL,...",
          "Origins whose pages may read replies, exactly; default none.", "ALLOWED_ORIGINS"),
@@ -103,6 +105,11 @@ static const syn_option options[] = {
          "AGGREGATOR_MODEL"),
     TEXT("embedding-model", embedding_model, "NAME", "Offered under /v1/embeddings.",
          "EMBEDDING_MODEL"),
+    TEXT(
+        "calibration", calibration, "FILE",
+        "How far each model's stated confidence is to be trusted: calibration.json of 'syncog eval "
+        "--benchmarks'.",
+        "CALIBRATION_FILE"),
     TEXT("checkpoint", checkpoint, "DIR",
          "The trained networks that decide; default: CHECKPOINT_DIR (or best/ in it), else "
          "runs/demo/trained, else a cosine-threshold rule.",

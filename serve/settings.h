@@ -38,6 +38,7 @@ typedef struct syn_settings {
     bool insecure;
     const char *providers_file;
     const char *primary_model, *aggregator_model, *embedding_model;
+    const char *calibration; /* CALIBRATION_FILE, of serve/calibration.h; NULL: none */
     const char *checkpoint, *device;
     int64_t scorer_threads;
     /* How much */

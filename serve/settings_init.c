@@ -53,6 +53,8 @@ static const char after_secret[] =
     "#PRIMARY_MODEL=\n"
     "#AGGREGATOR_MODEL=\n"
     "#EMBEDDING_MODEL=\n"
+    "# How far models' confidences are to be trusted: written by 'syncog eval --benchmarks'.\n"
+    "#CALIBRATION_FILE=\n"
     "\n"
     "# ---- Collaboration ----\n"
     "MAX_AGENTS=10\n"

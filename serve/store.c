@@ -38,7 +38,11 @@ struct syn_db {
     double retry_s, backoff_s, sweep_s;
     char sentence[SENTENCE_BYTES]; /* of the last failure to connect */
     syn_rng rng;
-    syn_db_call calls[SYN_DB_GROUP_MAX];
+    syn_db_job *walkers; /* wait for totals; `walk` is of the first one's organisation */
+    syn_db_walk walk;
+    double walk_begun_s, walk_s; /* when it began, and what it has cost */
+    syn_db_known known;
+    syn_db_call calls[2 * SYN_DB_GROUP_MAX];
 };
 
 /* ---- the queue ---- */
@@ -95,11 +99,11 @@ static void wait_until(syn_db *db, double until_s)
     (void)pthread_cond_timedwait(&db->news, &db->lock, &t);
 }
 
-/* The next group, or NULL when there is a sweep to do, or nothing more to come (*end). */
+/* The next group, or NULL when there is a sweep or a walk to do, or nothing more to come (*end). */
 static syn_db_job *next_group(syn_db *db, int *count, bool *end)
 {
     pthread_mutex_lock(&db->lock);
-    while (!db->first && !db->closing && syn_clock_s() < db->sweep_s) {
+    while (!db->first && !db->closing && !db->walkers && syn_clock_s() < db->sweep_s) {
         if (db->options.retention_days > 0)
             wait_until(db, db->sweep_s);
         else
@@ -112,7 +116,7 @@ static syn_db_job *next_group(syn_db *db, int *count, bool *end)
         bytes += (*tail)->bytes;
         tail = &(*tail)->next;
     }
-    *end = !group && db->closing;
+    *end = !group && db->closing && !db->walkers;
     if (group) {
         db->first = *tail;
         *tail = NULL;
@@ -199,7 +203,7 @@ static syn_status read_call(syn_db *db, const syn_db_call *call, double until_s,
 
 static bool is_write(const syn_db_job *job)
 {
-    return syn_db_sqls[job->call.statement].write;
+    return syn_db_sqls[job->calls[0].statement].write;
 }
 
 static void answer(syn_db_job *job, syn_status st, syn_db_result *result)
@@ -209,27 +213,44 @@ static void answer(syn_db_job *job, syn_status st, syn_db_result *result)
     if (job->done) job->done(job->context, result);
 }
 
+/* The event of a record that was refused. What a lost server has kept, nobody knows. */
+static void tell_of_loss(syn_db *db, syn_db_job *job, syn_status st, double until_s)
+{
+    char sentence[SENTENCE_BYTES];
+    if (job->count < 2 || st == SYN_ERR_NETWORK) return;
+    snprintf(sentence, sizeof sentence, "%s", syn_error_text());
+    job->calls[1].values[SYN_DB_EVENT_OUTCOME].text = SYN_DB_UNRECORDED;
+    if (write_calls(db, &job->calls[1], 1, until_s) != SYN_OK)
+        syn_log(SYN_LOG_ERROR, "an event of the audit log was lost: %s", syn_error_text());
+    (void)syn_fail(st, "%s", sentence);
+}
+
 /* All in one transaction. Where one of several is refused, each is tried by itself, so that a fault
  * in one harms no other. */
 static void run_writes(syn_db *db, syn_db_job *group, double until_s)
 {
-    int count = 0;
+    int count = 0, k = 0, lost = 0;
     for (syn_db_job *j = group; j; j = j->next)
-        if (is_write(j)) db->calls[count++] = j->call;
+        for (int i = 0; is_write(j) && i < j->count; i++) db->calls[count++] = j->calls[i];
     if (!count) return;
     const syn_status st = write_calls(db, db->calls, count, until_s);
-    const bool singly = st != SYN_OK && st != SYN_ERR_NETWORK && count > 1;
     char sentence[SENTENCE_BYTES];
     snprintf(sentence, sizeof sentence, "%s", st == SYN_OK ? "" : syn_error_text());
-    int k = 0;
     for (syn_db_job *j = group; j; j = j->next) {
         if (!is_write(j)) continue;
+        const bool alone = j->count == count;
         syn_status one = st == SYN_OK ? SYN_OK : syn_fail(st, "%s", sentence);
-        if (singly) one = write_calls(db, &db->calls[k], 1, until_s);
+        if (st != SYN_OK && st != SYN_ERR_NETWORK && !alone)
+            one = write_calls(db, &db->calls[k], j->count, until_s);
+        if (one != SYN_OK) tell_of_loss(db, j, one, until_s);
+        lost += one != SYN_OK && !j->done;
         syn_db_result result = {.changed = db->calls[k].changed};
         answer(j, one, &result);
-        k++;
+        k += j->count;
     }
+    if (lost)
+        syn_log(SYN_LOG_ERROR, "of the records that nobody waits for, %d were lost: %s", lost,
+                sentence);
 }
 
 static void run_reads(syn_db *db, syn_db_job *group, double until_s)
@@ -239,7 +260,7 @@ static void run_reads(syn_db *db, syn_db_job *group, double until_s)
         syn_arena arena;
         syn_db_result result = {0};
         syn_arena_init(&arena, READ_BYTES_MAX);
-        answer(j, read_call(db, &j->call, until_s, &arena, &result), &result);
+        answer(j, read_call(db, &j->calls[0], until_s, &arena, &result), &result);
         syn_arena_free(&arena);
     }
 }
@@ -261,6 +282,94 @@ static void free_group(syn_db *db, syn_db_job *group)
     pthread_cond_broadcast(&db->answers);
     pthread_mutex_unlock(&db->lock);
 }
+
+/* ---- totals, a slice between two groups ---- */
+
+/* Takes from *list what asks for totals, of `org` where that is not NULL, and was submitted by
+ * `until_s`; puts it behind *to. */
+static void take_walkers(syn_db_job **list, const char *org, double until_s, syn_db_job **to)
+{
+    while (*to) to = &(*to)->next;
+    while (*list) {
+        syn_db_job *j = *list;
+        const bool taken = j->calls[0].statement == SYN_DB_TOTALS_SLICE &&
+                           (!org || strcmp(org, j->calls[0].values[0].text) == 0) &&
+                           j->submitted_s <= until_s;
+        if (!taken) {
+            list = &j->next;
+            continue;
+        }
+        *list = j->next;
+        j->next = NULL;
+        *to = j;
+        to = &j->next;
+    }
+}
+
+static void answer_walkers(syn_db *db, const char *org, double until_s, syn_status st,
+                           syn_db_totals *totals)
+{
+    syn_db_job *done = NULL;
+    take_walkers(&db->walkers, org, until_s, &done);
+    for (syn_db_job *j = done; j; j = j->next) {
+        syn_db_result result = {.totals = totals, .count = totals ? 1 : 0};
+        result.total = result.count;
+        answer(j, st, &result);
+    }
+    free_group(db, done);
+}
+
+static void end_walk(syn_db *db, syn_status st)
+{
+    char org[SYN_DB_NAME_BYTES_MAX + 1];
+    const bool dear = db->walk_s > SYN_DB_DEAR_S;
+    const double now_s = syn_clock_s();
+    snprintf(org, sizeof org, "%s", db->walkers->calls[0].values[0].text);
+    syn_db_totals totals = db->walk.totals;
+    if (st == SYN_OK && dear)
+        syn_db_remember(&db->known, org, &totals, now_s + SYN_DB_FRESH_FOR * db->walk_s);
+    answer_walkers(db, org, dear ? now_s : db->walk_begun_s, st, st == SYN_OK ? &totals : NULL);
+    free(db->walk.borders);
+    db->walk_begun_s = 0;
+}
+
+/* False: the totals are not known, and a walk to them has begun. */
+static bool answers_at_once(syn_db *db)
+{
+    const double now_s = syn_clock_s();
+    char org[SYN_DB_NAME_BYTES_MAX + 1];
+    snprintf(org, sizeof org, "%s", db->walkers->calls[0].values[0].text);
+    syn_db_totals *known = syn_db_recall(&db->known, org, now_s);
+    if (known) {
+        answer_walkers(db, org, now_s, SYN_OK, known);
+        return true;
+    }
+    db->walk = SYN_DB_WALK;
+    db->walk_begun_s = now_s;
+    db->walk_s = 0;
+    return false;
+}
+
+static void walk_on(syn_db *db)
+{
+    bool over = false;
+    syn_status st;
+    if (db->walk_begun_s == 0 && answers_at_once(db)) return;
+    const double now_s = syn_clock_s(), until_s = now_s + db->options.patience_s;
+    for (;;) {
+        st = connect_until(db, until_s);
+        if (st == SYN_OK)
+            st = syn_db_walk_on(db->driver, db->handle, db->walkers->calls[0].values[0].text,
+                                &db->walk, &over);
+        if (st != SYN_ERR_NETWORK || !db->handle || syn_clock_s() > until_s) break;
+        syn_log(SYN_LOG_WARN, "%s; connecting again", syn_error_text());
+        disconnect(db);
+    }
+    db->walk_s += syn_clock_s() - now_s;
+    if (over || st != SYN_OK) end_walk(db, st);
+}
+
+/* ---- the thread ---- */
 
 /* One slice of what is too old; the next at once while there is more. */
 static void sweep(syn_db *db)
@@ -287,12 +396,14 @@ static void *store_main(void *arg)
         bool end;
         syn_db_job *group = next_group(db, &count, &end);
         if (end) return NULL;
+        take_walkers(&group, NULL, INFINITY, &db->walkers);
         if (group) {
             const double until_s = group->submitted_s + db->options.patience_s;
             run_writes(db, group, until_s);
             run_reads(db, group, until_s);
             free_group(db, group);
         }
+        if (db->walkers) walk_on(db);
         if (syn_clock_s() >= db->sweep_s) sweep(db);
     }
 }
@@ -302,6 +413,7 @@ static void *store_main(void *arg)
 static void destroy(syn_db *db)
 {
     disconnect(db);
+    syn_db_forget(&db->known);
     pthread_cond_destroy(&db->news);
     pthread_cond_destroy(&db->answers);
     pthread_mutex_destroy(&db->lock);

@@ -11,7 +11,7 @@
  * adds nothing twice. A call that has waited for `patience_s` fails with one sentence. A full disk
  * fails the call at once, and later calls work again when there is room. A failed fsync of SQLite's
  * file refuses all later writes until the process starts again, since nobody can tell what is on
- * the disk.
+ * the disk. A write that fails and that nobody waits for is told to the log.
  *
  * Every row belongs to an organisation, and every call names the one it works for, except
  * syn_db_key_find (the key decides the organisation) and the retention's sweep.
@@ -32,6 +32,7 @@ enum {
     SYN_DB_TEXT_BYTES_MAX = 256 << 10, /* query, final answer, detail of an event */
     SYN_DB_REPLY_BYTES_MAX = 4 << 20,
     SYN_DB_ROWS_MAX = 100,
+    SYN_DB_TOTAL_MAX = 10000,
     SYN_DB_OFFSET_MAX = 1000000000
 };
 
@@ -73,7 +74,7 @@ typedef struct syn_db_record {
 /* Of an organisation's records with at least one round. */
 typedef struct syn_db_totals {
     int64_t collaborations, agents, rounds;
-    int64_t failed; /* events of action "collaborate" whose outcome is "failed" */
+    int64_t failed; /* events of action "collaborate" whose outcome is "failed" or "unrecorded" */
     double avg_confidence, avg_time_s, p50_time_s, p95_time_s, p99_time_s;
     double avg_gaps_detected, avg_information_gain, convergence_rate;
 } syn_db_totals;
@@ -92,8 +93,10 @@ typedef struct syn_db_result {
     const char *sentence; /* of a failure, else "" */
     int64_t changed;      /* rows: of an insert 0 when it was there (also after a
                            * repetition over a lost server); of a revoke 0 when there is no such key */
-    int64_t total;        /* lists: all that match, of which `count` are here */
-    int count;            /* of the array below that the call is about */
+    /* Lists: all that match, of which `count` are here; SYN_DB_TOTAL_MAX: that many or more, since
+     * everybody waits while they are counted. */
+    int64_t total;
+    int count; /* of the array below that the call is about */
     const syn_db_key *keys;
     const syn_db_record *records;
     const syn_db_event *events;
@@ -142,6 +145,14 @@ SYN_WARN_UNUSED syn_status syn_db_key_revoke(syn_db *db, const char *org, const 
 SYN_WARN_UNUSED syn_status syn_db_history_add(syn_db *db, const syn_db_record *record,
                                               syn_db_done done, void *context);
 
+/* The same with an event of the audit log (NULL: none): both are there, or neither. Where the
+ * record is refused, the event is written with SYN_DB_UNRECORDED as its outcome, unless the server
+ * is lost. */
+SYN_WARN_UNUSED syn_status syn_db_history_add_audited(syn_db *db, const syn_db_record *record,
+                                                      const syn_db_event *event, syn_db_done done,
+                                                      void *context);
+#define SYN_DB_UNRECORDED "unrecorded"
+
 typedef struct syn_db_filter {
     const char *org;
     const char *owner;     /* records of this key; NULL: of all, for an administrator */
@@ -161,7 +172,8 @@ SYN_WARN_UNUSED syn_status syn_db_history_get(syn_db *db, const char *org, const
 SYN_WARN_UNUSED syn_status syn_db_session_read(syn_db *db, const char *org, const char *owner,
                                                const char *session, int64_t limit, syn_db_done done,
                                                void *context);
-/* totals[0]. */
+/* totals[0]. They are made in slices, between which other calls are answered, and those of another
+ * call of the organisation where making them takes long: not older than ten times that. */
 SYN_WARN_UNUSED syn_status syn_db_totals_read(syn_db *db, const char *org, syn_db_done done,
                                               void *context);
 

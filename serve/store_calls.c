@@ -121,28 +121,44 @@ static void add_page(building *b, int64_t limit, int64_t offset)
     add_int(b, "offset", offset, 0, SYN_DB_OFFSET_MAX);
 }
 
-static syn_status submit(syn_db *db, building *b, syn_db_done done, void *context)
+/* Copies the texts of the call to `p`, which moves behind them. */
+static void copy_call(syn_db_call *to, const building *b, char **p)
+{
+    *to = b->call;
+    for (int k = 0; k < b->count; k++) {
+        syn_db_value *v = &to->values[k];
+        if (v->type != SYN_DB_TEXT) continue;
+        const size_t length = strlen(v->text) + 1;
+        v->text = memcpy(*p, v->text, length);
+        *p += length;
+    }
+}
+
+/* with: in the same transaction; NULL: nothing. */
+static syn_status submit_both(syn_db *db, const building *b, const building *with, syn_db_done done,
+                              void *context)
 {
     if (b->st != SYN_OK) return b->st;
-    const size_t bytes = sizeof(syn_db_job) + b->bytes;
+    if (with && with->st != SYN_OK) return with->st;
+    const size_t bytes = sizeof(syn_db_job) + b->bytes + (with ? with->bytes : 0);
     if (syn_db_is_full(db, bytes))
         return syn_fail(SYN_ERR_LIMIT, "too many calls wait for the database");
     syn_db_job *job = malloc(bytes);
     if (!job) return syn_fail(SYN_ERR_MEMORY, "out of memory");
-    *job = (syn_db_job){.call = b->call,
+    *job = (syn_db_job){.count = with ? 2 : 1,
                         .done = done,
                         .context = context,
                         .bytes = bytes,
                         .submitted_s = syn_clock_s()};
     char *p = (char *)(job + 1);
-    for (int k = 0; k < b->count; k++) {
-        syn_db_value *v = &job->call.values[k];
-        if (v->type != SYN_DB_TEXT) continue;
-        const size_t length = strlen(v->text) + 1;
-        v->text = memcpy(p, v->text, length);
-        p += length;
-    }
+    copy_call(&job->calls[0], b, &p);
+    if (with) copy_call(&job->calls[1], with, &p);
     return syn_db_submit(db, job);
+}
+
+static syn_status submit(syn_db *db, const building *b, syn_db_done done, void *context)
+{
+    return submit_both(db, b, NULL, done, context);
 }
 
 /* ---- the calls ---- */
@@ -193,25 +209,61 @@ syn_status syn_db_key_revoke(syn_db *db, const char *org, const char *id, syn_db
     return submit(db, &b, done, context);
 }
 
+static void record_call(building *b, const syn_db_record *r)
+{
+    *b = (building){.call.statement = SYN_DB_HISTORY_ADD};
+    add_id(b, r->id);
+    add_name(b, "org", r->org);
+    add_name(b, "owner", r->owner);
+    add_text(b, "query", r->query, SYN_DB_TEXT_BYTES_MAX);
+    add_text(b, "final_answer", r->final_answer, SYN_DB_TEXT_BYTES_MAX);
+    add_text(b, "task_type", r->task_type, SYN_DB_NAME_BYTES_MAX);
+    add_real(b, "confidence", r->confidence);
+    add_real(b, "execution_time_s", r->execution_time_s);
+    add_int(b, "num_agents", r->num_agents, 0, INT32_MAX);
+    add_int(b, "num_rounds", r->num_rounds, 0, INT32_MAX);
+    add_time(b, r->created_ms);
+    add_text(b, "reply", r->reply, SYN_DB_REPLY_BYTES_MAX);
+    add_text(b, "session", r->session, SYN_DB_NAME_BYTES_MAX);
+    add_int(b, "gaps_detected", r->gaps_detected, 0, INT32_MAX);
+    add_real(b, "information_gain", r->information_gain);
+    add_int(b, "converged", r->converged, 0, 1);
+}
+
+static void event_call(building *b, const syn_db_event *e)
+{
+    *b = (building){.call.statement = SYN_DB_AUDIT_ADD};
+    add_id(b, e->id);
+    add_name(b, "org", e->org);
+    add_text(b, "actor", e->actor, SYN_DB_NAME_BYTES_MAX);
+    add_name(b, "action", e->action);
+    add_text(b, "outcome", e->outcome, SYN_DB_NAME_BYTES_MAX);
+    add_text(b, "request_id", e->request_id, SYN_DB_NAME_BYTES_MAX);
+    add_time(b, e->created_ms);
+    add_text(b, "detail", e->detail, SYN_DB_TEXT_BYTES_MAX);
+}
+
 syn_status syn_db_history_add(syn_db *db, const syn_db_record *r, syn_db_done done, void *context)
 {
-    building b = {.call.statement = SYN_DB_HISTORY_ADD};
-    add_id(&b, r->id);
-    add_name(&b, "org", r->org);
-    add_name(&b, "owner", r->owner);
-    add_text(&b, "query", r->query, SYN_DB_TEXT_BYTES_MAX);
-    add_text(&b, "final_answer", r->final_answer, SYN_DB_TEXT_BYTES_MAX);
-    add_text(&b, "task_type", r->task_type, SYN_DB_NAME_BYTES_MAX);
-    add_real(&b, "confidence", r->confidence);
-    add_real(&b, "execution_time_s", r->execution_time_s);
-    add_int(&b, "num_agents", r->num_agents, 0, INT32_MAX);
-    add_int(&b, "num_rounds", r->num_rounds, 0, INT32_MAX);
-    add_time(&b, r->created_ms);
-    add_text(&b, "reply", r->reply, SYN_DB_REPLY_BYTES_MAX);
-    add_text(&b, "session", r->session, SYN_DB_NAME_BYTES_MAX);
-    add_int(&b, "gaps_detected", r->gaps_detected, 0, INT32_MAX);
-    add_real(&b, "information_gain", r->information_gain);
-    add_int(&b, "converged", r->converged, 0, 1);
+    building b;
+    record_call(&b, r);
+    return submit(db, &b, done, context);
+}
+
+syn_status syn_db_history_add_audited(syn_db *db, const syn_db_record *r, const syn_db_event *e,
+                                      syn_db_done done, void *context)
+{
+    building record, event;
+    record_call(&record, r);
+    if (record.st != SYN_OK) return record.st;
+    if (e) event_call(&event, e);
+    return submit_both(db, &record, e ? &event : NULL, done, context);
+}
+
+syn_status syn_db_audit_add(syn_db *db, const syn_db_event *e, syn_db_done done, void *context)
+{
+    building b;
+    event_call(&b, e);
     return submit(db, &b, done, context);
 }
 
@@ -250,22 +302,8 @@ syn_status syn_db_session_read(syn_db *db, const char *org, const char *owner, c
 
 syn_status syn_db_totals_read(syn_db *db, const char *org, syn_db_done done, void *context)
 {
-    building b = {.call.statement = SYN_DB_TOTALS};
+    building b = {.call.statement = SYN_DB_TOTALS_SLICE};
     add_name(&b, "org", org);
-    return submit(db, &b, done, context);
-}
-
-syn_status syn_db_audit_add(syn_db *db, const syn_db_event *e, syn_db_done done, void *context)
-{
-    building b = {.call.statement = SYN_DB_AUDIT_ADD};
-    add_id(&b, e->id);
-    add_name(&b, "org", e->org);
-    add_text(&b, "actor", e->actor, SYN_DB_NAME_BYTES_MAX);
-    add_name(&b, "action", e->action);
-    add_text(&b, "outcome", e->outcome, SYN_DB_NAME_BYTES_MAX);
-    add_text(&b, "request_id", e->request_id, SYN_DB_NAME_BYTES_MAX);
-    add_time(&b, e->created_ms);
-    add_text(&b, "detail", e->detail, SYN_DB_TEXT_BYTES_MAX);
     return submit(db, &b, done, context);
 }
 
@@ -282,7 +320,6 @@ typedef struct rows {
     syn_db_key *keys;
     syn_db_record *records;
     syn_db_event *events;
-    syn_db_totals *totals;
     int count, count_max;
     syn_db_statement statement;
 } rows;
@@ -316,22 +353,6 @@ static syn_db_record record_of(syn_arena *a, const syn_db_value *v)
                            .session = syn_arena_text(a, v[12].text)};
 }
 
-static syn_db_totals totals_of(const syn_db_value *v)
-{
-    return (syn_db_totals){.collaborations = v[0].integer,
-                           .agents = v[1].integer,
-                           .rounds = v[2].integer,
-                           .failed = v[3].integer,
-                           .avg_confidence = v[4].real,
-                           .avg_time_s = v[5].real,
-                           .p50_time_s = v[6].real,
-                           .p95_time_s = v[7].real,
-                           .p99_time_s = v[8].real,
-                           .avg_gaps_detected = v[9].real,
-                           .avg_information_gain = v[10].real,
-                           .convergence_rate = v[11].real};
-}
-
 static syn_db_event event_of(syn_arena *a, const syn_db_value *v)
 {
     return (syn_db_event){.id = syn_arena_text(a, v[0].text),
@@ -359,9 +380,6 @@ static syn_status add_row(void *context, const syn_db_value *v)
     } else if (r->statement == SYN_DB_AUDIT_LIST) {
         r->events = syn_arena_grow(a, r->events, r->count, &r->count_max, sizeof *r->events);
         if (r->events) r->events[r->count] = event_of(a, v);
-    } else if (r->statement == SYN_DB_TOTALS) {
-        r->totals = syn_arena_grow(a, r->totals, r->count, &r->count_max, sizeof *r->totals);
-        if (r->totals) r->totals[r->count] = totals_of(v);
     } else {
         r->records = syn_arena_grow(a, r->records, r->count, &r->count_max, sizeof *r->records);
         if (r->records) r->records[r->count] = record_of(a, v);
@@ -369,6 +387,18 @@ static syn_status add_row(void *context, const syn_db_value *v)
     if (a->failed) return syn_fail(SYN_ERR_MEMORY, "the records take too much memory");
     r->count++;
     return SYN_OK;
+}
+
+/* A page that is not full is the last: where it begins tells how many there are. A list's last two
+ * values are its limit and its offset. */
+static bool is_last_page(const syn_db_call *call, int count, int64_t *total)
+{
+    const size_t values = strlen(syn_db_sqls[call->statement].types);
+    const int64_t limit = call->values[values - 2].integer;
+    const int64_t offset = call->values[values - 1].integer;
+    if (count >= limit || (count == 0 && offset > 0)) return false;
+    *total = offset + count < SYN_DB_TOTAL_MAX ? offset + count : SYN_DB_TOTAL_MAX;
+    return true;
 }
 
 static syn_status take_total(void *context, const syn_db_value *v)
@@ -386,9 +416,10 @@ syn_status syn_db_read(const syn_db_driver *driver, void *handle, const syn_db_c
     result->keys = r.keys;
     result->records = r.records;
     result->events = r.events;
-    result->totals = r.totals;
     result->total = r.count;
-    if (syn_db_sqls[call->statement].count == SYN_DB_STATEMENTS) return SYN_OK;
+    if (syn_db_sqls[call->statement].count == SYN_DB_STATEMENTS ||
+        is_last_page(call, r.count, &result->total))
+        return SYN_OK;
     syn_db_call count = *call;
     count.statement = syn_db_sqls[call->statement].count;
     return driver->read(handle, &count, take_total, &result->total);

@@ -35,7 +35,9 @@ typedef enum syn_db_statement {
     SYN_DB_HISTORY_GET,
     SYN_DB_HISTORY_GET_OWN,
     SYN_DB_SESSION,
-    SYN_DB_TOTALS,
+    SYN_DB_TOTALS_SLICE,
+    SYN_DB_TOTALS_QUANTILE,
+    SYN_DB_TOTALS_FAILED,
     SYN_DB_AUDIT_ADD,
     SYN_DB_AUDIT_LIST,
     SYN_DB_AUDIT_COUNT,
@@ -44,11 +46,12 @@ typedef enum syn_db_statement {
     SYN_DB_STATEMENTS
 } syn_db_statement;
 
-enum { SYN_DB_VALUES_MAX = 16, SYN_DB_GROUP_MAX = 256 };
+enum { SYN_DB_VALUES_MAX = 16, SYN_DB_GROUP_MAX = 256, SYN_DB_EVENT_OUTCOME = 4 };
 
 /* The same text for every driver. `types` has a letter per parameter $1, $2, ..., `columns` one per
  * column: i integer, r real, t text. `count` is the statement that counts what a list matches,
- * given the first of the list's values; SYN_DB_STATEMENTS where there is none. */
+ * up to SYN_DB_TOTAL_MAX, given the first of the list's values; SYN_DB_STATEMENTS where there is
+ * none. */
 typedef struct syn_db_sql {
     const char *text, *types, *columns;
     bool write;

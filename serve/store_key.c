@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 static const char mark[] = "sync_";
@@ -21,7 +22,9 @@ static void to_hex(const unsigned char *bytes, int count, char *out)
 static syn_status digest(const char *text, size_t bytes, char out[SYN_API_KEY_SHA256_BYTES])
 {
     unsigned char sum[EVP_MAX_MD_SIZE];
-    if (!EVP_Digest(text, bytes, sum, NULL, EVP_sha256(), NULL))
+    /* Without its context, which it makes at first use, the library would follow a NULL. */
+    if (!OSSL_LIB_CTX_get0_global_default() ||
+        !EVP_Digest(text, bytes, sum, NULL, EVP_sha256(), NULL))
         return syn_fail(SYN_ERR_MEMORY, "SHA-256 failed");
     to_hex(sum, 32, out);
     return SYN_OK;

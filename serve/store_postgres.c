@@ -298,7 +298,9 @@ static syn_status pg_read(void *handle, const syn_db_call *call, syn_db_row row,
 const syn_db_driver syn_db_postgres = {
     .open = pg_open,
     .close = pg_close,
-    .begin_alone = "BEGIN; SELECT pg_advisory_xact_lock(5928301774)",
+    /* An index over a large table takes longer than a call may, and others wait for it here. */
+    .begin_alone = "BEGIN; SET LOCAL statement_timeout = 0; "
+                   "SELECT pg_advisory_xact_lock(5928301774)",
     .script = pg_script,
     .prepare = pg_prepare,
     .write = pg_write,

@@ -1,5 +1,6 @@
 /* Tables and statements, in the part of SQL that SQLite and PostgreSQL share. Parameters appear in
  * the order of their numbers, as SQLite numbers "$1" by appearance. */
+#include "serve/store.h"
 #include "serve/store_driver.h"
 
 #include <stdio.h>
@@ -25,7 +26,8 @@ const char *const syn_db_steps[] = {
     " detail TEXT NOT NULL);"
     "CREATE INDEX audit_org ON audit (org_id, created_ms, id);"
     "CREATE INDEX audit_time ON audit (created_ms);",
-    /* history_totals answers SYN_DB_TOTALS by itself: the columns lie behind large replies. */
+    /* history_totals answers SYN_DB_TOTALS_SLICE by itself: the columns lie behind large replies.
+     */
     "ALTER TABLE history ADD COLUMN session TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE history ADD COLUMN gaps_detected BIGINT NOT NULL DEFAULT 0;"
     "ALTER TABLE history ADD COLUMN information_gain DOUBLE PRECISION NOT NULL DEFAULT 0;"
@@ -35,6 +37,12 @@ const char *const syn_db_steps[] = {
     "CREATE INDEX history_totals ON history (org_id, execution_time_s, confidence, num_agents,"
     " num_rounds, gaps_detected, information_gain, converged) WHERE num_rounds > 0;"
     "CREATE INDEX audit_outcome ON audit (org_id, action, outcome);",
+    /* Lists are filtered, counted and passed over in an index alone. */
+    "CREATE INDEX history_list ON history (org_id, created_ms, id, task_type, confidence);"
+    "CREATE INDEX history_list_own ON history (org_id, owner, created_ms, id, task_type,"
+    " confidence);"
+    "DROP INDEX history_org;"
+    "DROP INDEX history_owner;",
 };
 const int syn_db_step_count = sizeof syn_db_steps / sizeof *syn_db_steps;
 
@@ -44,18 +52,18 @@ const int syn_db_step_count = sizeof syn_db_steps / sizeof *syn_db_steps;
     "num_agents, num_rounds, created_ms, " reply ", " session " FROM history "
 #define EVENT                                                                                      \
     "SELECT id, org_id, actor, action, outcome, request_id, created_ms, detail FROM audit "
-#define NEWEST "ORDER BY created_ms DESC, id DESC "
-#define COUNT  "SELECT COUNT(*) FROM "
+#define NEWEST      "ORDER BY created_ms DESC, id DESC "
+#define COUNT(rows) "SELECT COUNT(*) FROM (SELECT 1 FROM " rows " LIMIT 10000) AS counted"
+_Static_assert(SYN_DB_TOTAL_MAX == 10000, "COUNT stops there");
 #define MATCHES(org_and_owner, task, any_task, confidence)                                         \
     org_and_owner " AND (task_type = CAST(" task " AS TEXT) OR CAST(" any_task                     \
                   " AS BIGINT) = 1) AND confidence >= CAST(" confidence " AS DOUBLE PRECISION) "
 #define OF_ALL MATCHES("WHERE org_id = $1", "$2", "$3", "$4")
 #define OF_OWN MATCHES("WHERE org_id = $1 AND owner = $2", "$3", "$4", "$5")
 /* The smallest time that at least this share of all are not above; 0 where there are none. */
-#define QUANTILE(percent)                                                                          \
-    "COALESCE((SELECT execution_time_s FROM history WHERE org_id = $1 AND num_rounds > 0 "         \
-    "ORDER BY execution_time_s LIMIT 1 OFFSET (SELECT CASE WHEN count = 0 THEN 0 ELSE "            \
-    "(count * " percent " + 99) / 100 - 1 END FROM n)), 0)"
+#define TIMED                                                                                      \
+    "FROM history WHERE org_id = $1 AND num_rounds > 0 AND execution_time_s > "                    \
+    "CAST($2 AS DOUBLE PRECISION) "
 /* A slice, so that other calls wait for no more than that. */
 #define EXPIRE(table)                                                                              \
     "DELETE FROM " table " WHERE id IN (SELECT id FROM " table                                     \
@@ -70,7 +78,7 @@ const syn_db_sql syn_db_sqls[SYN_DB_STATEMENTS] = {
     [SYN_DB_KEY_FIND] = {KEY "WHERE sha256 = $1", "t", "ttttttii", false, SYN_DB_STATEMENTS},
     [SYN_DB_KEY_LIST] = {KEY "WHERE org_id = $1 " NEWEST "LIMIT $2 OFFSET $3", "tii", "ttttttii",
                          false, SYN_DB_KEY_COUNT},
-    [SYN_DB_KEY_COUNT] = {COUNT "api_keys WHERE org_id = $1", "t", "i", false, SYN_DB_STATEMENTS},
+    [SYN_DB_KEY_COUNT] = {COUNT("api_keys WHERE org_id = $1"), "t", "i", false, SYN_DB_STATEMENTS},
     [SYN_DB_KEY_REVOKE] = {"UPDATE api_keys SET revoked_ms = CASE WHEN revoked_ms = 0 THEN "
                            "CAST($1 AS BIGINT) ELSE revoked_ms END WHERE org_id = $2 AND id = $3",
                            "itt", "", true, SYN_DB_STATEMENTS},
@@ -82,10 +90,10 @@ const syn_db_sql syn_db_sqls[SYN_DB_STATEMENTS] = {
          "ttttttrriiittiri", "", true, SYN_DB_STATEMENTS},
     [SYN_DB_HISTORY_LIST] = {RECORD("''", "''") OF_ALL NEWEST "LIMIT $5 OFFSET $6", "ttirii",
                              "ttttttrriiitt", false, SYN_DB_HISTORY_COUNT},
-    [SYN_DB_HISTORY_COUNT] = {COUNT "history " OF_ALL, "ttir", "i", false, SYN_DB_STATEMENTS},
+    [SYN_DB_HISTORY_COUNT] = {COUNT("history " OF_ALL), "ttir", "i", false, SYN_DB_STATEMENTS},
     [SYN_DB_HISTORY_LIST_OWN] = {RECORD("''", "''") OF_OWN NEWEST "LIMIT $6 OFFSET $7", "tttirii",
                                  "ttttttrriiitt", false, SYN_DB_HISTORY_COUNT_OWN},
-    [SYN_DB_HISTORY_COUNT_OWN] = {COUNT "history " OF_OWN, "tttir", "i", false, SYN_DB_STATEMENTS},
+    [SYN_DB_HISTORY_COUNT_OWN] = {COUNT("history " OF_OWN), "tttir", "i", false, SYN_DB_STATEMENTS},
     [SYN_DB_HISTORY_GET] = {RECORD("reply", "session") "WHERE org_id = $1 AND id = $2", "tt",
                             "ttttttrriiitt", false, SYN_DB_STATEMENTS},
     [SYN_DB_HISTORY_GET_OWN] = {RECORD("reply",
@@ -94,23 +102,28 @@ const syn_db_sql syn_db_sqls[SYN_DB_STATEMENTS] = {
     [SYN_DB_SESSION] = {RECORD("''", "''") "WHERE org_id = $1 AND owner = $2 AND session = $3 "
                                            "AND session <> '' " NEWEST "LIMIT $4",
                         "ttti", "ttttttrriiitt", false, SYN_DB_STATEMENTS},
-    [SYN_DB_TOTALS] =
-        {"WITH n AS MATERIALIZED (SELECT COUNT(*) AS count, COALESCE(SUM(num_agents), 0) AS agents,"
-         " COALESCE(SUM(num_rounds), 0) AS rounds, COALESCE(AVG(confidence), 0) AS confidence,"
-         " COALESCE(AVG(execution_time_s), 0) AS time, COALESCE(AVG(gaps_detected), 0) AS gaps,"
-         " COALESCE(AVG(information_gain), 0) AS gain, COALESCE(AVG(converged), 0) AS converged"
-         " FROM history WHERE org_id = $1 AND num_rounds > 0) "
-         "SELECT count, agents, rounds, (SELECT COUNT(*) FROM audit WHERE org_id = $1 AND "
-         "action = 'collaborate' AND outcome = 'failed'), confidence, time, " QUANTILE(
-             "50") ", " QUANTILE("95") ", " QUANTILE("99") ", gaps, gain, converged FROM n",
-         "t", "iiiirrrrrrrr", false, SYN_DB_STATEMENTS},
+    /* In the order of the index; records of the same time are never parted. */
+    [SYN_DB_TOTALS_SLICE] =
+        {"SELECT COUNT(*), COALESCE(SUM(num_agents), 0), COALESCE(SUM(num_rounds), 0),"
+         " COALESCE(SUM(confidence), 0), COALESCE(SUM(execution_time_s), 0),"
+         " COALESCE(SUM(gaps_detected), 0), COALESCE(SUM(information_gain), 0),"
+         " COALESCE(SUM(converged), 0), COALESCE(MAX(execution_time_s), 0) " TIMED
+         "AND execution_time_s <= (SELECT MAX(execution_time_s) FROM (SELECT "
+         "execution_time_s " TIMED "ORDER BY execution_time_s LIMIT 10000) AS slice)",
+         "tr", "iiirrrrrr", false, SYN_DB_STATEMENTS},
+    [SYN_DB_TOTALS_QUANTILE] = {"SELECT execution_time_s " TIMED
+                                "ORDER BY execution_time_s LIMIT 1 OFFSET $3",
+                                "tri", "r", false, SYN_DB_STATEMENTS},
+    [SYN_DB_TOTALS_FAILED] = {"SELECT COUNT(*) FROM audit WHERE org_id = $1 AND action = "
+                              "'collaborate' AND outcome IN ('failed', '" SYN_DB_UNRECORDED "')",
+                              "t", "i", false, SYN_DB_STATEMENTS},
     [SYN_DB_AUDIT_ADD] = {"INSERT INTO audit (id, org_id, actor, action, outcome, request_id, "
                           "created_ms, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
                           "ON CONFLICT DO NOTHING",
                           "ttttttit", "", true, SYN_DB_STATEMENTS},
     [SYN_DB_AUDIT_LIST] = {EVENT "WHERE org_id = $1 " NEWEST "LIMIT $2 OFFSET $3", "tii",
                            "ttttttit", false, SYN_DB_AUDIT_COUNT},
-    [SYN_DB_AUDIT_COUNT] = {COUNT "audit WHERE org_id = $1", "t", "i", false, SYN_DB_STATEMENTS},
+    [SYN_DB_AUDIT_COUNT] = {COUNT("audit WHERE org_id = $1"), "t", "i", false, SYN_DB_STATEMENTS},
     [SYN_DB_HISTORY_EXPIRE] = {EXPIRE("history"), "i", "", true, SYN_DB_STATEMENTS},
     [SYN_DB_AUDIT_EXPIRE] = {EXPIRE("audit"), "i", "", true, SYN_DB_STATEMENTS},
 };

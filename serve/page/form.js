@@ -164,6 +164,7 @@ export function readRequest() {
     config: optional({
       temperature: numeric("temperature"), convergence_threshold: numeric("threshold"),
       min_rounds: $("min-rounds").value === "" ? "" : Math.min(numeric("min-rounds"), numeric("max-rounds") || 20),
+      ask: $("ask").value === "all" ? "" : $("ask").value,
     }),
     agents: readAgents(),
     documents: readDocuments(),
@@ -175,7 +176,7 @@ export function readRequest() {
 
 const PLACES = ["query", "documents", "num_agents", "agents"];
 const INPUTS = { query: "query", num_agents: "num-agents", max_rounds: "max-rounds", context: "context",
-  "config.min_rounds": "min-rounds", "config.temperature": "temperature",
+  "config.min_rounds": "min-rounds", "config.ask": "ask", "config.temperature": "temperature",
   "config.convergence_threshold": "threshold", "caps.messages": "cap-messages",
   "caps.tokens": "cap-tokens", "caps.cost_usd": "cap-cost" };
 

@@ -5,6 +5,7 @@ import { get, plainWords } from "/page/api.js";
 import { answerCard, dialogue, responses } from "/page/reply.js";
 
 const LIMIT = 20;
+const COUNTED_MAX = 10000; /* a total of so many means that there are more, perhaps */
 const asked = new Map(); /* questions of the entries that were listed */
 let offset = 0;
 
@@ -39,9 +40,11 @@ export async function showHistory() {
     $("history").replaceChildren(h("ul", { class: "entries" }, page.collaborations.map(entry)));
     const last = offset + page.collaborations.length;
     $("history-status").textContent = page.collaborations.length
-      ? `${offset + 1} to ${last} of ${page.total}` : "Nothing here yet: ask a question first.";
+      ? `${offset + 1} to ${last} of ${page.total}${page.total === COUNTED_MAX ? " or more" : ""}`
+      : offset ? "There are no older ones." : "Nothing here yet: ask a question first.";
     $("newer").hidden = offset === 0;
-    $("older").hidden = last >= page.total;
+    $("older").hidden = page.collaborations.length < LIMIT
+      || (page.total < COUNTED_MAX && last >= page.total);
   } catch (error) {
     $("history").replaceChildren();
     $("history-status").textContent = `${plainWords(error)} ${error.message}`;

@@ -4,6 +4,7 @@ import { h, meter, money, number, percent, plural, seconds } from "/page/dom.js"
 
 const STOPPED = {
   converged: "The team agreed, and the asker had what it needed.",
+  answered: "The team decided to answer, though it was not all of one mind or could have known more.",
   abstained: "The team decided not to answer.",
   max_rounds: "The rounds were used up.",
   deadlock: "Nothing changed any more.",
@@ -102,7 +103,7 @@ export function responses(reply) {
   return h("section", { class: "card round" }, h("h2", {}, "What the agents said last"),
     h("ol", {}, (reply.agent_responses ?? []).map((r) => h("li", { class: "said" },
       h("div", { class: "line-head" }, h("strong", {}, r.name || `Agent ${r.agent_id}`), meter(r.confidence, "confidence"),
-        h("span", { class: "note" }, `weight ${number(r.contribution_score)}`)),
+        h("span", { class: "note" }, `weight ${number(r.contribution_score)}${r.provider ? `, ${r.model || r.provider}` : ""}`)),
       h("p", { class: "text" }, r.response)))));
 }
 

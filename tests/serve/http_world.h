@@ -29,6 +29,8 @@ typedef struct world {
     atomic_int accesses, last_status;
     atomic_llong flooded; /* bytes that /flood could queue */
     atomic_int order;     /* of /first and /second */
+    atomic_int held;      /* requests of /held and /turned-away that wait for the gate, */
+    atomic_bool gate;     /* which lets them go */
 } world;
 
 static world *world_of(syn_http_request *r)
@@ -194,6 +196,9 @@ static const syn_http_route world_routes[] = {
     {SYN_HTTP_POST, "/small", on_echo, 16, false, NULL},
     {SYN_HTTP_POST, "/parallel", on_wait, 16, true, NULL},
     {SYN_HTTP_POST, "/secret", on_canary, 1024, false, "refused"},
+    {SYN_HTTP_POST, "/held", on_echo, SYN_HTTP_BODY_DEFAULT, false, "held"},
+    {SYN_HTTP_GET, "/held", on_health, 0, false, "held"},
+    {SYN_HTTP_POST, "/turned-away", on_canary, SYN_HTTP_BODY_DEFAULT, false, "turned away"},
     {SYN_HTTP_GET, "/canary", on_canary, SYN_HTTP_BODY_DEFAULT, false, NULL},
     {SYN_HTTP_POST, "/canary", on_canary, SYN_HTTP_BODY_DEFAULT, false, NULL},
     {SYN_HTTP_GET, "/items/{id}", on_item, 0, false, NULL},
@@ -209,11 +214,41 @@ static const syn_http_route world_routes[] = {
     {SYN_HTTP_GET, "/hold", on_hold, 0, false, NULL},
     {SYN_HTTP_GET, "/flood", on_flood, 0, false, NULL}};
 
-static bool world_before(void *arg, syn_http_request *r)
+static void let_go(syn_http_task *task)
 {
-    if (!r->route->data) return true;
-    syn_http_reply_error(r, 401, "A key is needed.");
-    return false;
+    later *l = (later *)task;
+    world_of(l->request)->held--;
+    if (strcmp(l->request->route->data, "held") == 0)
+        syn_http_admit(l->request);
+    else
+        syn_http_reply_error(l->request, 401, "A key is needed.");
+    free(l);
+}
+
+static void *wait_for_the_gate(void *arg)
+{
+    later *l = arg;
+    while (!world_of(l->request)->gate) usleep(1000);
+    syn_http_post(l->request->server, &l->task);
+    return NULL;
+}
+
+static syn_http_entry world_before(void *arg, syn_http_request *r)
+{
+    world *w = arg;
+    if (!r->route->data) return SYN_HTTP_ADMITTED;
+    if (strcmp(r->route->data, "refused") == 0) {
+        syn_http_reply_error(r, 401, "A key is needed.");
+        return SYN_HTTP_REFUSED;
+    }
+    later *l = calloc(1, sizeof(*l));
+    l->task.run = let_go;
+    l->request = r;
+    w->held++;
+    pthread_t thread;
+    pthread_create(&thread, NULL, wait_for_the_gate, l);
+    pthread_detach(thread);
+    return SYN_HTTP_HELD;
 }
 
 static bool world_origin(void *arg, const char *origin)

@@ -7,9 +7,14 @@
 #include <uv.h>
 
 #include "serve/llm.h"
+#include "serve/llm_tape.h"
 
 #define SCALE 0.01 /* waits and limits are shrunk a hundredfold */
 #define SLACK 5    /* seconds that a busy machine may add to any wait */
+
+/* Of worlds to come. Where nobody is silent on purpose limits are better left as they are: a
+ * hundredth of one is less than a busy machine needs. */
+static double limit_scale = SCALE;
 
 typedef struct world {
     uv_loop_t loop;
@@ -33,19 +38,29 @@ typedef struct said {
 } said;
 
 /* url: of an endpoint that is called "custom", NULL: provider stays NULL. file: --providers-file.
- */
-static inline world *world_with(const char *url, const char *key, const char *file)
+ * tape: NULL: none. */
+static inline world *world_on_tape(const char *url, const char *key, const char *file,
+                                   syn_tape *tape)
 {
     world *w = calloc(1, sizeof *w);
     assert_int_equal(uv_loop_init(&w->loop), 0);
-    assert_ok(syn_providers_open(
-        &(syn_providers_options){
-            .file = file, .base_url = url, .model = "test-model", .api_key = key},
-        &w->providers));
+    assert_ok(syn_providers_open(&(syn_providers_options){.file = file,
+                                                          .base_url = url,
+                                                          .model = "test-model",
+                                                          .api_key = key,
+                                                          .replayed = syn_tape_replays(tape)},
+                                 &w->providers));
     w->provider = syn_providers_find(w->providers, "custom");
-    assert_ok(
-        syn_llm_create(w->providers, &w->loop, &(syn_llm_options){.time_scale = SCALE}, &w->llm));
+    assert_ok(syn_llm_create(
+        w->providers, &w->loop,
+        &(syn_llm_options){.time_scale = SCALE, .limit_scale = limit_scale, .tape = tape},
+        &w->llm));
     return w;
+}
+
+static inline world *world_with(const char *url, const char *key, const char *file)
+{
+    return world_on_tape(url, key, file, NULL);
 }
 
 static inline world *world_of(const char *url, const char *key)

@@ -37,6 +37,8 @@ class AgainstTheService(unittest.TestCase):
         self.assertEqual(reply["short_answer"], "Tallvik")
         self.assertEqual(reply["agents_used"], 3)
         self.assertEqual(self.client.collaboration(reply["id"]), reply)
+        self.assertEqual(reply["answered_by"], {"provider": "extractive", "model": None})
+        self.assertEqual({r["provider"] for r in reply["agent_responses"]}, {"extractive"})
         page = self.client.history(limit=1)
         self.assertEqual(page["collaborations"][0]["id"], reply["id"])
         self.assertGreaterEqual(page["total"], 1)

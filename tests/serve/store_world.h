@@ -121,6 +121,8 @@ static inline void forget(reply *r)
     memset(r, 0, sizeof *r);
 }
 
+static reply r; /* large */
+
 /* Waits for the one answer of `call`, whose last arguments are `keep, reply`. */
 #define ANSWERED(db, r, call)                                                                      \
     do {                                                                                           \
@@ -144,6 +146,44 @@ static inline syn_db_record record_of(const char *id, const char *query)
                            .execution_time_s = 1.25,
                            .num_agents = 3,
                            .num_rounds = 2};
+}
+
+/* ---- A test on both kinds: BOTH(X) is the list of the file's tests, each X(name) ---- */
+
+static inline void on_both(void (*test)(world *), bool on_postgres)
+{
+    world w;
+    world_begin(&w, on_postgres);
+    world_open(&w);
+    test(&w);
+    world_end(&w);
+    forget(&r);
+}
+
+#define DEFINE(name)                                                                               \
+    static void sqlite_##name(void **state)                                                        \
+    {                                                                                              \
+        on_both(name, false);                                                                      \
+    }                                                                                              \
+    static void postgres_##name(void **state)                                                      \
+    {                                                                                              \
+        on_both(name, true);                                                                       \
+    }
+#define LIST(name) cmocka_unit_test(sqlite_##name), cmocka_unit_test(postgres_##name),
+
+static inline int postgres_start(void **state)
+{
+    (void)state;
+    server_start(&postgres, "postgres");
+    return 0;
+}
+
+static inline int postgres_stop(void **state)
+{
+    (void)state;
+    server_stop(&postgres);
+    forget(&r);
+    return 0;
 }
 
 #endif

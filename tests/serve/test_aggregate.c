@@ -44,6 +44,17 @@ static void answers_that_mean_the_same_match(void **state)
     assert_false(syn_no_answer("The Unknown Soldier"));
 }
 
+/* Letters of several choices are answers, though one of them is an article. */
+static void the_letter_a_is_an_answer(void **state)
+{
+    assert_false(syn_no_answer("A"));
+    assert_false(syn_no_answer("(a)"));
+    assert_true(syn_no_answer(" ."));
+    assert_true(syn_same_answer("A", "A."));
+    assert_false(syn_same_answer("A", "B"));
+    assert_false(syn_same_answer("A", ""));
+}
+
 static void clusters_are_numbered_by_first_appearance(void **state)
 {
     const char *const answers[] = {"Lyon", "Paris", "lyon", "unknown", "the Paris"};
@@ -176,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_normal_form_is_squads),
         cmocka_unit_test(answers_that_mean_the_same_match),
+        cmocka_unit_test(the_letter_a_is_an_answer),
         cmocka_unit_test(clusters_are_numbered_by_first_appearance),
         cmocka_unit_test(texts_cluster_by_cosine),
         cmocka_unit_test(calibration_flattens_confidence),

@@ -24,6 +24,8 @@ static void assert_whole_reply(const json_t *j)
         "collaboration_metrics.final_entropy",
         "agent_responses.0.agent_id",
         "agent_responses.0.name",
+        "agent_responses.0.provider",
+        "answered_by.provider",
         "agent_responses.0.response",
         "agent_responses.0.confidence",
         "agent_responses.0.contribution_score",
@@ -325,6 +327,33 @@ static void a_failed_team_is_a_bad_gateway_and_counts_against_success(void **sta
     fake_stop(f);
 }
 
+static void the_asker_alone_is_asked_until_it_knows_or_has_everything(void **state)
+{
+    const fake_step steps[] = {{.body = SAYS("unknown")}, {.body = SAYS("Tallvik")}};
+    fake_llm *f = fake_start(steps, 2);
+    char body[2048];
+    svc w;
+    begin(&w);
+    use_model(&w, f);
+    svc_run(&w);
+    snprintf(body, sizeof body,
+             "%.*s, {\"text\": \"Bread bakes slowly.\", \"agents\": [2]}], \"config\": {\"ask\": "
+             "\"asker\"}}",
+             (int)strlen(example) - 2, example);
+    for (int calls = 2; calls >= 1; calls--) {
+        svc_reply r = svc_ask(&w, "POST", "/api/v1/collaborate", NULL, body);
+        assert_status(r, 200);
+        assert_string_equal(svc_text(&r, "final_answer"), "Tallvik");
+        assert_int_equal(json_integer_value(at(r.json, "usage.calls")), calls);
+        assert_int_equal(json_integer_value(at(r.json, "num_rounds")), calls);
+        assert_int_equal(json_integer_value(at(r.json, "agents_used")), 1);
+        svc_forget(&r);
+    }
+    assert_int_equal(fake_requests(f), 3);
+    svc_end(&w);
+    fake_stop(f);
+}
+
 static void a_deadline_before_the_first_answer_is_a_gateway_timeout(void **state)
 {
     const fake_step stalls = {.mode = FAKE_STALL};
@@ -447,6 +476,7 @@ int main(void)
         cmocka_unit_test(a_stream_tells_what_happens_in_order),
         cmocka_unit_test(a_slow_reader_gets_everything_in_order),
         cmocka_unit_test(a_failed_team_is_a_bad_gateway_and_counts_against_success),
+        cmocka_unit_test(the_asker_alone_is_asked_until_it_knows_or_has_everything),
         cmocka_unit_test(a_deadline_before_the_first_answer_is_a_gateway_timeout),
         cmocka_unit_test(an_unknown_price_refuses_a_cap_of_cost),
         cmocka_unit_test(a_client_that_hangs_up_cancels_the_calls),

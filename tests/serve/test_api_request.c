@@ -59,6 +59,7 @@ static void what_is_left_out_has_its_default(void **state)
     assert_int_equal(c->task, SYN_TASK_QA);
     assert_true(c->temperature == .7 && c->convergence_threshold == .85);
     assert_true(c->cognitive_gaps);
+    assert_int_equal(c->ask, SYN_ASK_ALL);
     assert_int_equal(c->document_count, 0);
     assert_true(c->timeout_s == 300);
     assert_int_equal(c->reply_tokens_max, 1024);
@@ -79,7 +80,8 @@ static void everything_that_may_be_said_is_heard(void **state)
             "{\"query\": \"Who?\", \"max_rounds\": 7, \"task_type\": \"reasoning\","
             " \"context\": \"Background\", \"session_id\": \"dialogue-1.a:b_c\","
             " \"config\": {\"temperature\": 0, \"enable_cognitive_gaps\": false,"
-            "  \"convergence_threshold\": 1, \"min_rounds\": 7, \"max_context_length\": 100},"
+            "  \"convergence_threshold\": 1, \"min_rounds\": 7, \"max_context_length\": 100,"
+            "  \"ask\": \"asker\"},"
             " \"agents\": [{\"name\": \"Ada\", \"role\": \"critic\", \"context\": \"own\"},"
             "  {\"provider\": \"extractive\"}, {\"provider\": \"custom\", \"model\": \"x/y:free\"},"
             "  {\"model\": \"custom:z\"}],"
@@ -95,6 +97,7 @@ static void everything_that_may_be_said_is_heard(void **state)
     assert_string_equal(c->context, "Background");
     assert_true(c->temperature == 0 && c->convergence_threshold == 1 && !c->cognitive_gaps);
     assert_int_equal(c->context_bytes_max, 100);
+    assert_int_equal(c->ask, SYN_ASK_ASKER);
     assert_string_equal(c->agent[0].name, "Ada");
     assert_string_equal(c->agent[0].role, "critic");
     assert_string_equal(c->agent[0].context, "own");
@@ -155,6 +158,8 @@ static void each_fault_names_its_field(void **state)
         {"{\"query\": \"q\", \"config\": {\"min_rounds\": 0}}", "config.min_rounds", "1 to 5"},
         {"{\"query\": \"q\", \"max_rounds\": 2, \"config\": {\"min_rounds\": 3}}",
          "config.min_rounds", "1 to 2"},
+        {"{\"query\": \"q\", \"config\": {\"ask\": \"some\"}}", "config.ask", "asker"},
+        {"{\"query\": \"q\", \"config\": {\"ask\": \"asker\"}}", "config.ask", "documents"},
         {"{\"query\": \"q\", \"config\": {\"max_context_length\": 0}}", "config.max_context_length",
          "1 to"},
         {"{\"query\": \"q\", \"agents\": {}}", "agents", "list"},

@@ -147,6 +147,27 @@ static void a_language_model_is_asked_in_parallel_and_counted(void **state)
     fake_stop(f);
 }
 
+static void the_asker_alone_may_be_asked(void **state)
+{
+    fake_llm *f = fake_start(&(fake_step){.body = SAYS}, 1);
+    char arguments[512];
+    int code;
+    snprintf(arguments, sizeof arguments,
+             QUESTION
+             " --documents %s --provider openai --base-url %s --model m --ask asker --json",
+             file("asker.json", docs_json), f->url);
+    char *text = ask("OPENAI_API_KEY=sk-test-1", arguments, &code);
+    json_t *j = json_loads(text, 0, NULL);
+    if (!j) fail_msg("%s", text);
+    assert_int_equal(code, 0);
+    assert_int_equal(fake_requests(f), 1);
+    assert_int_equal(json_integer_value(json_object_get(j, "agents_used")), 1);
+    assert_string_equal(json_string_value(json_object_get(j, "final_answer")), "In Lyon.");
+    json_decref(j);
+    free(text);
+    fake_stop(f);
+}
+
 static void a_provider_of_the_file_is_asked_by_its_name_and_priced(void **state)
 {
     static const char says[] =
@@ -243,6 +264,7 @@ static void what_is_wrong_is_said_in_one_sentence(void **state)
         {QUESTION " --documents %s", empty, 1, "holds no documents"},
         {QUESTION " --documents %s --agents 2", docs, 1, "\"agents\" names none of 1 to 2"},
         {QUESTION " --documents %s --agents 11", docs, 2, "agents"},
+        {QUESTION "%s --ask asker --provider openai --model m", "", 2, "--ask asker needs"},
         {QUESTION " --documents %s --rounds 1 --min-rounds 2", docs, 2, "--min-rounds is larger"},
         {QUESTION " --documents %s --provider magic", docs, 2, "provider"},
         {QUESTION " --documents %s --modle x", docs, 2, "model"}};
@@ -285,6 +307,7 @@ int main(void)
         cmocka_unit_test(json_is_one_object_with_the_reply),
         cmocka_unit_test(equal_runs_print_equal_answers),
         cmocka_unit_test(a_language_model_is_asked_in_parallel_and_counted),
+        cmocka_unit_test(the_asker_alone_may_be_asked),
         cmocka_unit_test(a_provider_of_the_file_is_asked_by_its_name_and_priced),
         cmocka_unit_test(a_team_survives_one_failing_agent),
         cmocka_unit_test(a_deadline_with_nothing_answered_is_one_sentence),

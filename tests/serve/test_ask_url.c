@@ -97,6 +97,19 @@ static void json_is_the_services_reply(void **state)
     free(text);
 }
 
+static void a_service_asks_the_asker_alone_too(void **state)
+{
+    int code;
+    char *text = ask_there("--json --ask asker", &code);
+    json_t *j = json_loads(text, 0, NULL);
+    if (!j) fail_msg("%s", text);
+    assert_int_equal(code, 0);
+    assert_string_equal(json_string_value(json_object_get(j, "short_answer")), "Lyon");
+    assert_int_equal(json_integer_value(json_object_get(j, "agents_used")), 1);
+    json_decref(j);
+    free(text);
+}
+
 static void refusals_are_one_sentence(void **state)
 {
     char closed[64], wrong[256];
@@ -127,6 +140,13 @@ static void refusals_are_one_sentence(void **state)
     assert_int_equal(code, 1);
     assert_non_null(strstr(text, "HTTP status 400: "));
     free(text);
+    static const char *const local[] = {"--seed 1", "--reply-tokens 64"};
+    for (int k = 0; k < 2; k++) {
+        text = ask_there(local[k], &code);
+        assert_int_equal(code, 2);
+        if (!strstr(text, " is not for --url: ")) fail_msg("%s", text);
+        free(text);
+    }
     text = ask("", "--url http://127.0.0.1:1", &code);
     assert_int_equal(code, 2);
     assert_non_null(strstr(text, "--question is missing"));
@@ -163,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_prints_what_a_collaboration_here_does),
         cmocka_unit_test(json_is_the_services_reply),
+        cmocka_unit_test(a_service_asks_the_asker_alone_too),
         cmocka_unit_test(refusals_are_one_sentence),
         cmocka_unit_test(a_reply_that_breaks_off_is_said_to),
     };

@@ -5,7 +5,6 @@
 
 #include <unistd.h>
 
-#include "serve/drive_internal.h"
 #include "serve/round_json.h"
 
 #define SAYS                                                                                       \
@@ -20,6 +19,21 @@
     PIECE("!\\\",\\\"short_answer\\\":\\\"Lyon\\\"}")                                              \
     DATA("{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}") DATA("[DONE]")
 
+static fake_llm *fake; /* the endpoint of the world, where it has one */
+
+static drive_world *world_with(const fake_step *steps, int count)
+{
+    fake = fake_start(steps, count);
+    return drive_world_of(fake->url);
+}
+
+static void world_end(drive_world *w)
+{
+    drive_world_end(w);
+    if (fake) fake_stop(fake);
+    fake = NULL;
+}
+
 /* What came of a collaboration. */
 typedef struct seen {
     syn_drive *drive;
@@ -31,6 +45,7 @@ typedef struct seen {
     syn_notice_type last;
     syn_status st;
     char sentence[256], answer[1024], streamed[1024];
+    char who[128]; /* wrote the final answer, and was asked as each agent */
     int agent_calls[SYN_AGENTS_MAX + 1];
     bool has_message;
     char finish[32];
@@ -47,6 +62,15 @@ static void count(seen *s)
     uv_stop(s->loop);
 }
 
+static void name_team(const syn_round_reply *reply, char out[128])
+{
+    const syn_round_agent *by = reply->answered_by;
+    int n = snprintf(out, 128, "%s:%s", by->provider, by->model);
+    for (int i = 0; i < reply->agents; i++)
+        n += snprintf(out + n, 128 - (size_t)n, " %s:%s", reply->agent[i].provider,
+                      reply->agent[i].model);
+}
+
 static void on_notice(void *context, const syn_notice *n, const syn_round_reply *reply)
 {
     seen *s = context;
@@ -54,6 +78,7 @@ static void on_notice(void *context, const syn_notice *n, const syn_round_reply 
     s->last = n->type;
     assert_int_equal(reply != NULL, n->type == SYN_NOTICE_FINAL_ANSWER);
     if (reply) snprintf(s->answer, sizeof s->answer, "%s", reply->final_answer);
+    if (reply) name_team(reply, s->who);
     count(s);
 }
 
@@ -114,8 +139,7 @@ static void drive(drive_world *w, syn_drive_options o, seen *s)
 
 static void models_are_asked_and_everything_is_told_in_order(void **state)
 {
-    fake_llm *f = fake_start(&(fake_step){.body = SAYS}, 1);
-    drive_world *w = drive_world_of(f->url);
+    drive_world *w = world_with(&(fake_step){.body = SAYS}, 1);
     seen s = {0};
     drive(w, drive_options(w, w->model), &s);
     assert_int_equal(s.done, 1);
@@ -125,11 +149,10 @@ static void models_are_asked_and_everything_is_told_in_order(void **state)
     assert_int_equal(s.calls, 5); /* three agents, the asker again, the final answer */
     assert_int_equal(s.agent_calls[0], 2);
     assert_int_equal(s.agent_calls[SYN_AGENTS_MAX], 1);
-    assert_int_equal(fake_requests(f), 5);
+    assert_int_equal(fake_requests(fake), 5);
     assert_true(s.has_message);
     assert_string_equal(s.finish, "stop");
-    drive_world_end(w);
-    fake_stop(f);
+    world_end(w);
 }
 
 static void extractive_agents_come_to_the_same_end_every_time(void **state)
@@ -148,15 +171,14 @@ static void extractive_agents_come_to_the_same_end_every_time(void **state)
         char now[1200];
         snprintf(now, sizeof now, "%s%d", s.answer, s.notices);
         assert_string_equal(now, first);
-        drive_world_end(w);
+        world_end(w);
     }
     assert_non_null(strstr(first, "Lyon"));
 }
 
 static void a_team_may_be_mixed(void **state)
 {
-    fake_llm *f = fake_start(&(fake_step){.body = SAYS}, 1);
-    drive_world *w = drive_world_of(f->url);
+    drive_world *w = world_with(&(fake_step){.body = SAYS}, 1);
     seen s = {0};
     syn_drive_options o = drive_options(w, w->extractive);
     o.agent[1] = (syn_drive_agent){w->model, "other-model"};
@@ -165,8 +187,8 @@ static void a_team_may_be_mixed(void **state)
     assert_int_equal(s.st, SYN_OK);
     assert_string_equal(s.answer, "In Lyon.");
     assert_true(s.agent_calls[1] >= 1 && s.agent_calls[0] == 0);
-    drive_world_end(w);
-    fake_stop(f);
+    assert_string_equal(s.who, "custom:m extractive: custom:other-model extractive:");
+    world_end(w);
 }
 
 static void keep(void *user, const syn_round_reply *reply)
@@ -177,8 +199,7 @@ static void keep(void *user, const syn_round_reply *reply)
 static void one_can_be_run_without_a_loop(void **state)
 {
     char answer[256] = "";
-    fake_llm *f = fake_start(&(fake_step){.body = SAYS}, 1);
-    drive_world *w = drive_world_of(f->url);
+    drive_world *w = world_with(&(fake_step){.body = SAYS}, 1);
     syn_drive_options o = drive_options(w, w->model);
     assert_ok(syn_drive_run(&o, keep, answer));
     assert_string_equal(answer, "Lyon");
@@ -187,8 +208,7 @@ static void one_can_be_run_without_a_loop(void **state)
     assert_string_equal(answer, "Lyon");
     w->round.question = "";
     assert_int_equal(syn_drive_run(&o, keep, answer), SYN_ERR_INVALID);
-    drive_world_end(w);
-    fake_stop(f);
+    world_end(w);
 }
 
 /* ---- the final call ---- */
@@ -200,8 +220,7 @@ static void the_final_answer_is_streamed_decoded(void **state)
                                {.body = SAYS},
                                {.body = SAYS},
                                {.mode = FAKE_STREAM, .body = STREAMED, .slice = 9}};
-    fake_llm *f = fake_start(steps, 5);
-    drive_world *w = drive_world_of(f->url);
+    drive_world *w = world_with(steps, 5);
     seen s = {0};
     syn_drive_options o = drive_options(w, w->model);
     o.stream_final = true;
@@ -210,8 +229,7 @@ static void the_final_answer_is_streamed_decoded(void **state)
     assert_string_equal(s.streamed, "In Lyon\n\"!");
     assert_string_equal(s.answer, "In Lyon\n\"!");
     assert_true(s.deltas >= 3);
-    drive_world_end(w);
-    fake_stop(f);
+    world_end(w);
 }
 
 static void a_verbatim_final_answer_is_streamed_as_it_is(void **state)
@@ -224,8 +242,7 @@ static void a_verbatim_final_answer_is_streamed_as_it_is(void **state)
         {.mode = FAKE_STREAM,
          .body = PIECE("In ") PIECE("{Lyon}") DATA("{\"choices\":[{\"delta\":{},\"finish_reason\":"
                                                    "\"length\"}]}") DATA("[DONE]")}};
-    fake_llm *f = fake_start(steps, 5);
-    drive_world *w = drive_world_of(f->url);
+    drive_world *w = world_with(steps, 5);
     seen s = {0};
     syn_drive_options o = drive_options(w, w->model);
     o.stream_final = true;
@@ -238,11 +255,10 @@ static void a_verbatim_final_answer_is_streamed_as_it_is(void **state)
     assert_string_equal(s.streamed, "In {Lyon}");
     assert_string_equal(s.answer, "In {Lyon}");
     assert_string_equal(s.finish, "length");
-    assert_non_null(strstr(f->last_request, "\"max_tokens\":12"));
-    assert_non_null(strstr(f->last_request, "\"stop\":\"END\""));
-    assert_non_null(strstr(f->last_request, "\"role\":\"user\""));
-    drive_world_end(w);
-    fake_stop(f);
+    assert_non_null(strstr(fake->last_request, "\"max_tokens\":12"));
+    assert_non_null(strstr(fake->last_request, "\"stop\":\"END\""));
+    assert_non_null(strstr(fake->last_request, "\"role\":\"user\""));
+    world_end(w);
 }
 
 static void extractive_agents_stream_their_answer_too(void **state)
@@ -257,7 +273,7 @@ static void extractive_agents_stream_their_answer_too(void **state)
         assert_int_equal(s.deltas, 1);
         assert_string_equal(s.streamed, s.answer);
         assert_null(strchr(s.answer, '{'));
-        drive_world_end(w);
+        world_end(w);
     }
 }
 
@@ -270,8 +286,7 @@ static void a_final_call_that_breaks_off_leaves_the_winners_answer(void **state)
                                {.mode = FAKE_STREAM,
                                 .body = PIECE("{\\\"answer\\\":\\\"In Par"),
                                 .then = FAKE_THEN_CLOSE}};
-    fake_llm *f = fake_start(steps, 5);
-    drive_world *w = drive_world_of(f->url);
+    drive_world *w = world_with(steps, 5);
     seen s = {0};
     syn_drive_options o = drive_options(w, w->model);
     o.stream_final = true;
@@ -280,17 +295,15 @@ static void a_final_call_that_breaks_off_leaves_the_winners_answer(void **state)
     assert_string_equal(s.streamed, "In Par");
     assert_string_equal(s.answer, "In Lyon.");
     assert_false(s.has_message);
-    assert_int_equal(fake_requests(f), 5);
-    drive_world_end(w);
-    fake_stop(f);
+    assert_int_equal(fake_requests(fake), 5);
+    world_end(w);
 }
 
 /* ---- failures ---- */
 
 static void failures_are_one_sentence(void **state)
 {
-    fake_llm *f = fake_start(&(fake_step){.status = 401, .body = "{}"}, 1);
-    drive_world *w = drive_world_of(f->url);
+    drive_world *w = world_with(&(fake_step){.status = 401, .body = "{}"}, 1);
     seen s = {0};
     drive(w, drive_options(w, w->model), &s);
     assert_int_equal(s.st, SYN_ERR_NETWORK);
@@ -304,14 +317,12 @@ static void failures_are_one_sentence(void **state)
     w->round.agents = 3;
     o.llm = NULL;
     assert_int_equal(syn_drive_start(&o, &none), SYN_ERR_INVALID);
-    drive_world_end(w);
-    fake_stop(f);
+    world_end(w);
 }
 
 static void the_deadline_ends_calls_that_are_under_way(void **state)
 {
-    fake_llm *f = fake_start(&(fake_step){.mode = FAKE_STALL}, 1);
-    drive_world *w = drive_world_of(f->url);
+    drive_world *w = world_with(&(fake_step){.mode = FAKE_STALL}, 1);
     seen s = {0};
     w->round.timeout_s = .2;
     double begin = fake_clock_s();
@@ -319,22 +330,19 @@ static void the_deadline_ends_calls_that_are_under_way(void **state)
     assert_true(fake_clock_s() - begin < 5);
     assert_int_equal(s.st, SYN_ERR_LIMIT);
     assert_string_equal(s.sentence, "no agent answered within 0.2 s");
-    drive_world_end(w);
-    fake_stop(f);
+    world_end(w);
 }
 
 static void some_answers_at_the_deadline_are_an_answer(void **state)
 {
     const fake_step steps[] = {{.body = SAYS}, {.mode = FAKE_STALL}};
-    fake_llm *f = fake_start(steps, 2);
-    drive_world *w = drive_world_of(f->url);
+    drive_world *w = world_with(steps, 2);
     seen s = {0};
     w->round.timeout_s = .4;
     drive(w, drive_options(w, w->model), &s);
     assert_int_equal(s.st, SYN_OK);
     assert_string_equal(s.answer, "In Lyon.");
-    drive_world_end(w);
-    fake_stop(f);
+    world_end(w);
 }
 
 /* ---- freed at any moment ---- */
@@ -348,16 +356,14 @@ static void a_drive_may_be_freed_in_any_of_its_callbacks(void **state)
                                {.mode = FAKE_STREAM, .body = STREAMED}};
     for (int kind = 0; kind < 2; kind++)
         for (int at = 1; at < 40; at++) {
-            fake_llm *f = fake_start(steps, 5);
-            drive_world *w = drive_world_of(f->url);
+            drive_world *w = world_with(steps, 5);
             seen s = {.free_at = at};
             syn_drive_options o = drive_options(w, kind ? w->extractive : w->model);
             o.stream_final = true;
             drive(w, o, &s);
             bool over = s.callbacks < at;
             if (!over) assert_int_equal(s.callbacks, at);
-            drive_world_end(w);
-            fake_stop(f);
+            world_end(w);
             if (over) break;
             assert_true(at < 39);
         }
@@ -370,8 +376,7 @@ static void on_timer(uv_timer_t *timer)
 
 static void a_drive_may_be_freed_between_events(void **state)
 {
-    fake_llm *f = fake_start(&(fake_step){.body = SAYS, .delay_ms = 20}, 1);
-    drive_world *w = drive_world_of(f->url);
+    drive_world *w = world_with(&(fake_step){.body = SAYS, .delay_ms = 20}, 1);
     uv_timer_t timer;
     uv_timer_init(&w->loop, &timer);
     for (int ms = 0; ms < 60; ms += 4)
@@ -387,106 +392,7 @@ static void a_drive_may_be_freed_between_events(void **state)
             s.drive = NULL; /* a callback from now on fails */
         }
     uv_close((uv_handle_t *)&timer, NULL);
-    drive_world_end(w);
-    fake_stop(f);
-}
-
-/* ---- wakes from other threads ---- */
-
-enum { MEMBERS = 8, RINGS = 4000 };
-
-typedef struct ringer {
-    syn_drive_member member[MEMBERS];
-    _Atomic int rung[MEMBERS], over;
-    int woken[MEMBERS];
-    uv_loop_t *loop;
-} ringer;
-
-static ringer *ringing;
-
-static void on_woken(void *user)
-{
-    ringing->woken[(int)(intptr_t)user]++;
-    bool all = ringing->over == 2;
-    for (int k = 0; k < MEMBERS; k++) all &= ringing->woken[k] > 0;
-    if (all) uv_stop(ringing->loop);
-}
-
-static void *ring(void *user)
-{
-    (void)user;
-    for (int k = 0; k < RINGS; k++) {
-        syn_drive_ring(&ringing->member[k % MEMBERS]);
-        ringing->rung[k % MEMBERS]++;
-        if (k % 64 == 0) usleep(100);
-    }
-    ringing->over++;
-    for (int k = 0; k < MEMBERS; k++) syn_drive_ring(&ringing->member[k]);
-    return NULL;
-}
-
-static void rings_of_other_threads_wake_every_member_and_none_that_left(void **state)
-{
-    uv_loop_t loop;
-    ringer r = {.loop = &loop};
-    pthread_t threads[2];
-    ringing = &r;
-    uv_loop_init(&loop);
-    for (int k = 0; k < MEMBERS; k++) {
-        r.member[k] = (syn_drive_member){.woken = on_woken, .user = (void *)(intptr_t)k};
-        assert_ok(syn_drive_join(&loop, &r.member[k]));
-    }
-    for (int k = 0; k < 2; k++) pthread_create(&threads[k], NULL, ring, NULL);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    for (int k = 0; k < 2; k++) pthread_join(threads[k], NULL);
-    for (int k = 0; k < MEMBERS; k++) {
-        assert_true(r.woken[k] > 0 && r.woken[k] <= r.rung[k] + 2); /* rings become one */
-        r.woken[k] = 0;
-        syn_drive_ring(&r.member[k]);
-    }
-    for (int k = 0; k < MEMBERS; k += 2) syn_drive_leave(&r.member[k]);
-    for (int k = 0; k < 20; k++) uv_run(&loop, UV_RUN_NOWAIT);
-    for (int k = 0; k < MEMBERS; k++) assert_int_equal(r.woken[k], k % 2);
-    for (int k = 1; k < MEMBERS; k += 2) syn_drive_leave(&r.member[k]);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&loop), 0);
-}
-
-/* ---- the answer in a JSON reply ---- */
-
-static void the_answer_is_decoded_in_slices_of_any_size(void **state)
-{
-    static const char *const cases[][2] = {
-        {"{\"answer\":\"plain\"}", "plain"},
-        {" ```json\n{ \"answer\" : \"fenced\" }\n```", "fenced"},
-        {"Here it is: {\"short_answer\":\"x\",\"answer\":\"after\",\"claims\":[]}", "after"},
-        {"{\"claims\":[{\"answer\":\"inner\"}],\"answer\":\"outer\"}", "outer"},
-        {"{\"a\":\"answer\",\"answer\":\"value\"}", "value"},
-        {"{\"a\":\"\\\"answer\\\":\",\"answer\":\"value\"}", "value"},
-        {"{\"answers\":\"no\",\"ans\":\"no\",\"answer\":\"yes\"}", "yes"},
-        {"{\"answer\":\"q\\\" b\\\\ s\\/ n\\n t\\t\"}", "q\" b\\ s/ n\n t\t"},
-        {"{\"answer\":\"\\u00fc \\u20ac \\ud83d\\ude00\"}",
-         "\xC3\xBC \xE2\x82\xAC \xF0\x9F\x98\x80"},
-        {"{\"answer\":\"a\\ud83d\\u0041b\\ude00c\\u0000\"}", "aAbc"},
-        {"{\"answer\":17}", ""},
-        {"{\"answer\":null,\"x\":\"y\"}", ""},
-        {"{\"other\":\"x\"}", ""},
-        {"no object at all", ""},
-        {"{\"answer\":\"cut of", "cut of"},
-        {"{\"answer\":\"once\"} {\"answer\":\"twice\"}", "once"}};
-    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
-        for (size_t slice = 1; slice < 9; slice++) {
-            syn_answer_stream s = {0};
-            char out[256] = "", piece[64];
-            size_t bytes = strlen(cases[k][0]);
-            for (size_t at = 0; at < bytes; at += slice) {
-                size_t n = bytes - at < slice ? bytes - at : slice;
-                size_t m = syn_answer_feed(&s, cases[k][0] + at, n, piece);
-                assert_true(m <= 3 * n + 4);
-                strncat(out, piece, m);
-            }
-            if (strcmp(out, cases[k][1]) != 0) fail_msg("%s: %s", cases[k][0], out);
-        }
+    world_end(w);
 }
 
 int main(void)
@@ -505,8 +411,6 @@ int main(void)
         cmocka_unit_test(some_answers_at_the_deadline_are_an_answer),
         cmocka_unit_test(a_drive_may_be_freed_in_any_of_its_callbacks),
         cmocka_unit_test(a_drive_may_be_freed_between_events),
-        cmocka_unit_test(rings_of_other_threads_wake_every_member_and_none_that_left),
-        cmocka_unit_test(the_answer_is_decoded_in_slices_of_any_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,6 +149,33 @@ static void other_origins_read_only_what_the_hook_allows(void **state)
     assert_lacks(reply, "Access-Control");
 }
 
+/* What a page with OpenAI's SDK asks for before its request. */
+static void a_page_may_send_what_the_sdks_send(void **state)
+{
+    const char *reply =
+        ask(&w,
+            "OPTIONS /echo HTTP/1.1\r\nHost: x\r\nOrigin: https://good.example\r\n"
+            "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: "
+            "authorization,content-type,openai-organization,user-agent,x-secret,x-stainless-arch,"
+            "x-stainless-,x-stainless-a:b, x-stainless-retry-count\r\nConnection: close\r\n\r\n",
+            NULL);
+    const char *line = strstr(reply, "Access-Control-Allow-Headers: ");
+    assert_non_null(line);
+    const char *names[] = {"Authorization, ", "Content-Type, ", "OpenAI-Organization, ",
+                           "User-Agent, ", "Inference-Header-Content-Length, "};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) assert_has(line, names[k]);
+    assert_has(line, ", tracestate, x-stainless-arch, x-stainless-retry-count\r\n");
+    assert_lacks(reply, "x-secret");
+    char flood[6000] = "OPTIONS /echo HTTP/1.1\r\nHost: x\r\nOrigin: https://good.example\r\n"
+                       "Access-Control-Request-Method: POST\r\nConnection: close\r\n"
+                       "Access-Control-Request-Headers: x";
+    for (int k = 0; k < 200; k++) sprintf(flood + strlen(flood), ",x-stainless-number-%d", k);
+    reply = ask(&w, strcat(flood, "\r\n\r\n"), NULL);
+    assert_has(reply, "204 No Content");
+    line = strstr(reply, "Access-Control-Allow-Headers: ");
+    assert_in_range(strcspn(line, "\r"), 900, 1100);
+}
+
 static void a_body_is_asked_for(void **state)
 {
     char reply[4096];
@@ -233,6 +260,7 @@ static void a_peer_that_leaves_cancels_its_requests(void **state)
     static const char *const paths[] = {GET("/wait"), GET("/hold"), GET("/wait") GET("/health")};
     for (int i = 0; i < 6; i++) {
         w.cancelled = 0;
+        const int before = w.accesses;
         int fd = dial(&w);
         say(fd, paths[i / 2]);
         assert_true(becomes(&w.running, 1));
@@ -243,6 +271,10 @@ static void a_peer_that_leaves_cancels_its_requests(void **state)
             close(fd);
         assert_true(becomes(&w.cancelled, 1));
         assert_true(now_s() - begin < 1);
+        if (i < 2) { /* what its handler says then is no answer */
+            assert_true(becomes(&w.accesses, before + 1));
+            assert_int_equal(w.last_status, 499);
+        }
         if (i % 2) close(fd);
     }
     assert_int_equal(w.running, 0);
@@ -301,6 +333,7 @@ int main(void)
         cmocka_unit_test(paths_are_matched_and_decoded),
         cmocka_unit_test(methods_are_kept_apart),
         cmocka_unit_test(other_origins_read_only_what_the_hook_allows),
+        cmocka_unit_test(a_page_may_send_what_the_sdks_send),
         cmocka_unit_test(a_body_is_asked_for),
         cmocka_unit_test(a_stream_is_chunked),
         cmocka_unit_test(http_1_0_closes_unless_asked),

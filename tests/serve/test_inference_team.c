@@ -55,7 +55,7 @@ static void items_of_the_same_text_are_one(void **state)
     assert_true(legal(SYN_SEND, 1, 0) && legal(SYN_REQUEST, 0, 2) && legal(SYN_BROADCAST, 2, -1));
     assert_true(legal(SYN_SEND, 0, 1)); /* a holder may send what the other holds, too */
     assert_false(legal(SYN_REQUEST, 1, 0));
-    assert_true(legal(SYN_ANSWER, -1, -1) && legal(SYN_ABSTAIN, -1, -1));
+    assert_true(legal(SYN_ANSWER, -1, -1));
     assert_false(legal(SYN_ALONE, 0, -1));
     syn_inference_team_free(&t);
 }
@@ -88,6 +88,77 @@ static void the_history_is_played_turn_by_turn(void **state)
     assert_true(legal(SYN_ANSWER, -1, -1));
     assert_false(legal(SYN_SEND, 1, 0) || legal(SYN_BROADCAST, 0, -1));
     syn_inference_team_free(&t);
+}
+
+#define TOLD "{\"action\":\"send\",\"from\":2,\"to\":1,\"item\":\"2\"}"
+
+/* The team after all of its history. */
+static void played(const char *json)
+{
+    assert_ok(read(json));
+    while (t.team.turn_count < t.history_count) assert_ok(syn_inference_team_play(&t));
+}
+
+static void nobody_gives_up_before_anything_was_told(void **state)
+{
+    played("{" QUESTION "," AGENTS "}");
+    assert_true(legal(SYN_ANSWER, -1, -1));
+    assert_false(legal(SYN_ABSTAIN, -1, -1));
+    syn_inference_team_free(&t);
+    played("{" QUESTION "," AGENTS ",\"history\":[" TOLD "]}");
+    assert_true(legal(SYN_ANSWER, -1, -1) && legal(SYN_ABSTAIN, -1, -1));
+    syn_inference_team_free(&t);
+    played("{" QUESTION "," AGENTS ",\"history\":[" TOLD "],\"goal\":\"consensus\"}");
+    assert_true(legal(SYN_ANSWER, -1, -1));
+    assert_false(legal(SYN_ABSTAIN, -1, -1));
+    syn_inference_team_free(&t);
+    /* There is nothing to tell: all hold the same, or it is the last turn. */
+    played("{" QUESTION ",\"agents\":[{\"items\":[{\"text\":\"Tea.\"}]},{}],\"max_turns\":1}");
+    assert_true(legal(SYN_ANSWER, -1, -1) && legal(SYN_ABSTAIN, -1, -1));
+    syn_inference_team_free(&t);
+}
+
+static void no_end_is_legal_before_min_turns(void **state)
+{
+    for (int least = 0; least <= 3; least++) {
+        char json[2000];
+        snprintf(json, sizeof json,
+                 "{" QUESTION "," AGENTS ",\"min_turns\":%d,\"history\":[" TOLD "]}", least);
+        played(json);
+        assert_int_equal(legal(SYN_ANSWER, -1, -1), least <= 1);
+        assert_int_equal(legal(SYN_ABSTAIN, -1, -1), least <= 1);
+        syn_inference_team_free(&t);
+    }
+    played("{" QUESTION ",\"agents\":[{\"items\":[{\"text\":\"Tea.\"}]},{}],\"min_turns\":1,"
+           "\"history\":[{\"action\":\"send\",\"from\":1,\"to\":2,\"item\":\"1\"}]}");
+    assert_true(legal(SYN_ANSWER, -1, -1) && legal(SYN_ABSTAIN, -1, -1));
+    syn_inference_team_free(&t);
+}
+
+/* The rule finds nothing worth telling, and tells the nearest to it; failing that, anything. */
+static void the_rule_acts_as_long_as_it_may_not_end(void **state)
+{
+    syn_decider rule;
+    syn_team_gaps seen;
+    syn_decision d;
+    assert_ok(syn_decider_rule(2, &rule));
+    played("{" QUESTION "," AGENTS ",\"min_turns\":5}");
+    assert_ok(rule.decide(rule.user, &t.team, &seen, &d));
+    assert_int_equal(d.kind, SYN_SEND);
+    assert_int_equal(d.to, 0);
+    assert_true(syn_team_givable(&t.team, d.from, 0) >> d.item & 1);
+    syn_inference_team_free(&t);
+    played("{" QUESTION ",\"agents\":[{\"items\":[{\"text\":\"Tea.\"}]},{}],\"min_turns\":1}");
+    assert_ok(rule.decide(rule.user, &t.team, &seen, &d));
+    assert_int_equal(d.kind, SYN_SEND);
+    assert_int_equal(d.from, 0);
+    assert_int_equal(d.item, 0);
+    syn_inference_team_free(&t);
+    played("{" QUESTION "," AGENTS "}");
+    assert_ok(rule.decide(rule.user, &t.team, &seen, &d));
+    assert_int_equal(d.kind, SYN_ANSWER);
+    syn_inference_team_free(&t);
+    syn_decider_rule_free(&rule);
 }
 
 static void an_action_that_is_not_legal_is_refused(void **state)
@@ -133,6 +204,11 @@ static void what_is_wrong_with_a_team_is_said(void **state)
         {"{" QUESTION "," AGENTS ",\"goal\":5}", "goal is neither"},
         {"{" QUESTION "," AGENTS ",\"max_turns\":0}", "max_turns"},
         {"{" QUESTION "," AGENTS ",\"max_turns\":256}", "max_turns"},
+        {"{" QUESTION "," AGENTS ",\"min_turns\":-1}", "min_turns"},
+        {"{" QUESTION "," AGENTS ",\"min_turns\":6}",
+         "min_turns is not a whole number from 0 to 5"},
+        {"{" QUESTION "," AGENTS ",\"max_turns\":3,\"min_turns\":3}", "from 0 to 2"},
+        {"{" QUESTION "," AGENTS ",\"min_turns\":\"1\"}", "min_turns"},
         {"{" QUESTION "," AGENTS ",\"history\":{}}", "history is not a list"},
         {"{" QUESTION "," AGENTS ",\"history\":[5]}", "not an object"},
         {"{" QUESTION "," AGENTS ",\"history\":[{\"action\":\"answer\"}]}", "neither send"},
@@ -203,6 +279,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(items_of_the_same_text_are_one),
                                        cmocka_unit_test(the_history_is_played_turn_by_turn),
+                                       cmocka_unit_test(nobody_gives_up_before_anything_was_told),
+                                       cmocka_unit_test(no_end_is_legal_before_min_turns),
+                                       cmocka_unit_test(the_rule_acts_as_long_as_it_may_not_end),
                                        cmocka_unit_test(an_action_that_is_not_legal_is_refused),
                                        cmocka_unit_test(what_is_wrong_with_a_team_is_said),
                                        cmocka_unit_test(a_team_has_at_most_ten_agents_and_32_items),

@@ -342,6 +342,79 @@ static void a_final_answer_that_breaks_off_is_no_whole_answer(void **state)
     chat_end(&w);
 }
 
+/* Nothing makes anybody move the second document. */
+#define ASKER(bread, more)                                                                         \
+    "{\"model\":\"sync-2\",\"messages\":[{\"role\":\"user\",\"content\":\"What is the capital of " \
+    "France?\"}],\"documents\":[{\"text\":\"The capital of France is Paris.\"},{\"text\":\"" bread \
+    "\"}],\"config\":{\"ask\":\"asker\"}" more "}"
+#define BREAD  "Bread bakes slowly. "
+#define STREAM ",\"stream\":true"
+
+/* The deltas are those of the call whose text is the answer. */
+static void an_asker_that_does_not_know_at_first_says_so_to_nobody(void **state)
+{
+    for (int streamed = 0; streamed < 2; streamed++) {
+        fake_step steps[] = {{.body = SAYS("\"Unknown.\"")}, {.body = GOOD}, {.body = GOOD}};
+        if (streamed)
+            steps[1] = (fake_step){.mode = FAKE_STREAM,
+                                   .body = DELTA("{\"content\":\"Par\"}", "null")
+                                       DELTA("{\"content\":\"is.\"}", "null") STREAM_END};
+        chat_world w;
+        chat_begin(&w, "custom", steps, 3);
+        chat_run(&w);
+        for (int calls = 2; calls <= 3; calls++) { /* the second question's first call knows */
+            svc_reply r = chat(&w, streamed ? ASKER(BREAD, STREAM) : ASKER(BREAD, ""));
+            if (r.status != 200) fail_msg("%d %s", r.status, r.body);
+            heard *h = streamed ? hear_all(r.body, false) : NULL;
+            assert_string_equal(h ? h->content : svc_text(&r, "choices.0.message.content"),
+                                "Paris.");
+            assert_true(!h || h->done);
+            assert_int_equal(fake_requests(w.fake), calls);
+            if (h) forget_heard(h);
+            svc_forget(&r);
+        }
+        chat_end(&w);
+    }
+}
+
+#define BREAD10 BREAD BREAD BREAD BREAD BREAD BREAD BREAD BREAD BREAD BREAD
+#define NO_ROOM ",\"caps\":{\"tokens\":1600}" /* for all that bread */
+
+static void an_asker_that_cannot_be_asked_again_is_not_quoted(void **state)
+{
+    static const struct {
+        const char *body, *said;
+        int calls;
+        fake_step second;
+    } cases[] = {
+        {ASKER(BREAD, ""), "The team abstains", 2, {.status = 400, .body = "{}"}},
+        {ASKER(BREAD, STREAM), "The team abstains", 2, {.status = 400, .body = "{}"}},
+        {ASKER(BREAD10 BREAD10 BREAD10 BREAD10 BREAD10 BREAD10 BREAD10 BREAD10, NO_ROOM),
+         "The team abstains",
+         1,
+         {.body = GOOD}},
+        {ASKER(BREAD, STREAM),
+         "The final answer broke off.",
+         2,
+         {.mode = FAKE_STREAM,
+          .body = DELTA("{\"content\":\"Par\"}", "null"),
+          .then = FAKE_THEN_CLOSE}},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const fake_step steps[] = {{.body = SAYS("\"Unknown.\"")}, cases[k].second};
+        chat_world w;
+        chat_begin(&w, "custom", steps, 2);
+        chat_run(&w);
+        svc_reply r = chat(&w, cases[k].body);
+        assert_int_equal(r.status, 200);
+        if (!strstr(r.body, cases[k].said)) fail_msg("case %zu: %s", k, r.body);
+        assert_null(strstr(r.body, "Unknown."));
+        assert_int_equal(fake_requests(w.fake), cases[k].calls);
+        svc_forget(&r);
+        chat_end(&w);
+    }
+}
+
 static void the_final_call_is_reserved_as_it_is_asked_for(void **state)
 {
     fake_step steps[] = {{.body = AGENT}, {.body = AGENT}, {.body = GOOD}};
@@ -423,6 +496,8 @@ int main(void)
         cmocka_unit_test(a_team_none_of_which_answers_is_a_failure),
         cmocka_unit_test(after_the_rounds_were_told_a_failure_is_an_event),
         cmocka_unit_test(a_final_answer_that_breaks_off_is_no_whole_answer),
+        cmocka_unit_test(an_asker_that_does_not_know_at_first_says_so_to_nobody),
+        cmocka_unit_test(an_asker_that_cannot_be_asked_again_is_not_quoted),
         cmocka_unit_test(the_final_call_is_reserved_as_it_is_asked_for),
         cmocka_unit_test(a_configured_team_is_a_model),
         cmocka_unit_test(a_team_that_nobody_could_ask_is_refused_at_the_start),

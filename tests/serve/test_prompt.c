@@ -182,6 +182,32 @@ static void more_documents_than_the_limit_are_refused(void **state)
     free(text);
 }
 
+/* The baseline of one agent gets the same template, but is told of no team. */
+static void one_agent_alone_is_told_of_no_team(void **state)
+{
+    static const syn_answer none[SYN_AGENTS_MAX];
+    syn_arena arena;
+    syn_round_config c;
+    syn_team team = {.question = "Where is Lyon?", .item_count = 1};
+    syn_round_config_defaults(&c);
+    c.agent[0].name = "agent 1";
+    team.items[0] = (syn_team_item){.id = "p1", .title = "", .text = "Lyon is in France."};
+    team.holds[0] = 1;
+    syn_arena_init(&arena, 1 << 20);
+    for (team.agents = 1; team.agents <= 3; team.agents += 2) {
+        const syn_prompt answer = syn_prompt_answer(&arena, &c, &team, none, 0);
+        const syn_prompt final = syn_prompt_final(&arena, &c, &team, none, true);
+        assert_int_equal(strstr(answer.system, "Nobody else is asked.") != NULL, team.agents == 1);
+        assert_int_equal(strstr(final.system, "Nobody else is asked.") != NULL, team.agents == 1);
+        assert_int_equal(strstr(answer.system, "a team of") != NULL, team.agents > 1);
+        assert_int_equal(strstr(final.user, "Answers of the team") != NULL, team.agents > 1);
+        assert_non_null(strstr(answer.user, "Lyon is in France."));
+        assert_non_null(strstr(final.user, "Lyon is in France."));
+        assert_non_null(strstr(answer.system, "Reply with one JSON object"));
+    }
+    syn_arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +218,7 @@ int main(void)
         cmocka_unit_test(documents_come_as_json_of_three_shapes_or_as_text),
         cmocka_unit_test(bad_documents_are_one_sentence_with_the_place),
         cmocka_unit_test(more_documents_than_the_limit_are_refused),
+        cmocka_unit_test(one_agent_alone_is_told_of_no_team),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -185,12 +185,27 @@ static void answer_stops_and_the_aggregator_writes(void **state)
     assert_non_null(strstr(call.user, "\"short_answer\":\"Lyon\""));
     give(r, 102, &call, answer_json("Lyon, France", .9));
     const syn_round_reply *reply = syn_round_result(r);
-    assert_int_equal(reply->stopped_by, SYN_STOP_CONVERGED);
+    assert_int_equal(reply->stopped_by, SYN_STOP_ANSWERED);
+    assert_string_equal(syn_stop_name(reply->stopped_by), "answered");
     assert_string_equal(reply->final_answer, "It is Lyon, France.");
     assert_true(reply->confidence <= reply->sufficiency + 1e-12); /* at most the sufficiency */
     assert_false(reply->convergence_achieved);                    /* .4 is below the threshold */
     assert_true(fabs(reply->execution_s - 2) < 1e-9);
     assert_true(fabs(reply->unix_s - 1700000002) < 1e-3);
+    syn_round_destroy(r);
+}
+
+static void an_answer_of_a_team_that_agrees_is_convergence(void **state)
+{
+    script s = {.sufficiency = .9f};
+    plan(&s, SYN_ANSWER, -1, -1, -1);
+    syn_round_config c = three_agents();
+    c.rounds_min = 1;
+    syn_round *r = begin(&c, &s);
+    const syn_round_reply *reply = run_out(r, answer_json("Lyon", .9));
+    assert_int_equal(reply->rounds, 1);
+    assert_int_equal(reply->stopped_by, SYN_STOP_CONVERGED);
+    assert_true(reply->convergence_achieved);
     syn_round_destroy(r);
 }
 
@@ -306,6 +321,7 @@ int main(void)
         cmocka_unit_test(a_phase_ends_after_two_messages_an_agent),
         cmocka_unit_test(a_pending_decider_is_asked_again_at_the_next_event),
         cmocka_unit_test(answer_stops_and_the_aggregator_writes),
+        cmocka_unit_test(an_answer_of_a_team_that_agrees_is_convergence),
         cmocka_unit_test(abstaining_names_what_is_missing_and_calls_nobody),
         cmocka_unit_test(agreement_with_sufficient_evidence_converges),
         cmocka_unit_test(disagreement_goes_on_to_max_rounds),

@@ -17,6 +17,7 @@ static void the_reply_has_every_field_of_the_contract(void **state)
                                        "agent_responses",
                                        "dialogue_history",
                                        "usage",
+                                       "answered_by",
                                        "policy",
                                        "mode",
                                        "abstained",
@@ -35,6 +36,8 @@ static void the_reply_has_every_field_of_the_contract(void **state)
     plan(&s, SYN_SEND, 1, 0, 1);
     syn_round_config c = three_agents();
     c.session_id = "s-1";
+    c.agent[2].provider = "ollama";
+    c.agent[2].model = "small";
     syn_round *r = begin(&c, &s);
     json_t *j = syn_reply_json(run_out(r, answer_json("Lyon", .9)));
     assert_non_null(j);
@@ -53,8 +56,54 @@ static void the_reply_has_every_field_of_the_contract(void **state)
     assert_int_equal(json_integer_value(json_object_get(response, "agent_id")), 3);
     assert_string_equal(json_string_value(json_object_get(response, "name")), "agent 3");
     assert_true(json_is_real(json_object_get(response, "contribution_score")));
+    assert_string_equal(json_string_value(json_object_get(response, "provider")), "ollama");
+    assert_string_equal(json_string_value(json_object_get(response, "model")), "small");
+    response = json_array_get(json_object_get(j, "agent_responses"), 1);
+    assert_true(json_is_null(json_object_get(response, "provider")));
     json_decref(j);
     syn_round_destroy(r);
+}
+
+/* Agents 1 to 3 are of m1 to m3, the aggregator is of m4. */
+static json_t *reply_of_four_models(syn_action_kind last, const char *final_text)
+{
+    static const char *const models[] = {"m1", "m2", "m3", "m4"};
+    script s = {.sufficiency = .9f};
+    plan(&s, last, -1, -1, -1);
+    syn_round_config c = three_agents();
+    c.rounds_min = 1;
+    for (int i = 0; i < 4; i++) {
+        syn_round_agent *a = i < 3 ? &c.agent[i] : &c.aggregator;
+        a->provider = "openai";
+        a->model = models[i];
+    }
+    syn_round *r = begin(&c, &s);
+    syn_round_call call;
+    for (int i = 0; i < 3; i++) {
+        assert_true(syn_round_next_call(r, &call));
+        give(r, 101, &call, answer_json(i == 1 ? "Paris" : "Lyon", i == 2 ? .9 : .6));
+    }
+    if (syn_round_next_call(r, &call)) give(r, 102, &call, final_text);
+    assert_non_null(syn_round_result(r));
+    json_t *j = syn_reply_json(syn_round_result(r));
+    syn_round_destroy(r);
+    return j;
+}
+
+static void who_wrote_the_answer_is_said(void **state)
+{
+    json_t *j = reply_of_four_models(SYN_ANSWER, answer_json("Lyon", .9));
+    const json_t *who = json_object_get(j, "answered_by");
+    assert_string_equal(json_string_value(json_object_get(who, "provider")), "openai");
+    assert_string_equal(json_string_value(json_object_get(who, "model")), "m4");
+    json_decref(j);
+    j = reply_of_four_models(SYN_ANSWER, NULL); /* the aggregator fails: the surest answer stands */
+    who = json_object_get(j, "answered_by");
+    assert_string_equal(json_string_value(json_object_get(who, "model")), "m3");
+    json_decref(j);
+    j = reply_of_four_models(SYN_ABSTAIN, NULL);
+    assert_true(json_is_null(json_object_get(j, "answered_by")));
+    json_decref(j);
 }
 
 static void notices_come_in_order_and_as_json(void **state)
@@ -90,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_reply_has_every_field_of_the_contract),
+        cmocka_unit_test(who_wrote_the_answer_is_said),
         cmocka_unit_test(notices_come_in_order_and_as_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,6 +229,27 @@ static void a_collaboration_takes_little_memory(void **state)
     assert_in_range(most, 1, 40 * 1024);
 }
 
+/* A decider that judges nothing leaves it to the answers when to stop, and how sure to be. */
+static void without_a_judgement_the_answers_count(void **state)
+{
+    const struct {
+        float sufficiency;
+        syn_stop stopped_by;
+        bool sure;
+    } cases[] = {{-1, SYN_STOP_CONVERGED, true}, {.1f, SYN_STOP_DEADLOCK, false}};
+    for (int k = 0; k < 2; k++) {
+        script s = {.sufficiency = cases[k].sufficiency}; /* always NO_ACTION */
+        const syn_round_config c = three_agents();
+        syn_round *r = begin(&c, &s);
+        const syn_round_reply *reply = run_out(r, answer_json("Lyon", .9));
+        assert_int_equal(reply->stopped_by, cases[k].stopped_by);
+        assert_int_equal(reply->convergence_achieved, cases[k].sure);
+        assert_int_equal(reply->confidence > .9, cases[k].sure);
+        assert_true(reply->sufficiency == (double)cases[k].sufficiency);
+        syn_round_destroy(r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +262,7 @@ int main(void)
         cmocka_unit_test(the_rule_sends_the_nearest_pieces_to_the_asker_then_answers),
         cmocka_unit_test(the_rule_does_not_send_what_the_asker_holds),
         cmocka_unit_test(a_collaboration_takes_little_memory),
+        cmocka_unit_test(without_a_judgement_the_answers_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

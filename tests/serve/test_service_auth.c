@@ -294,6 +294,49 @@ static void ten_wrong_ones_put_an_address_off(void **state)
     free(token);
 }
 
+/* Whoever has no key can make the service hold nothing. */
+static void who_shows_no_good_key_is_told_before_the_body(void **state)
+{
+    enum { CALLERS = 16 };
+    static const char large[] =
+        "Content-Type: application/json\r\nContent-Length: 16000000\r\n\r\n";
+    int fds[CALLERS];
+    char head[1024];
+    for (int k = 0; k < CALLERS; k++) {
+        syn_api_key unknown;
+        char *forged = token_of(1, "another secret, which is 32 bytes or more", 0, 3600);
+        assert_ok(syn_api_key_make(&unknown));
+        snprintf(head, sizeof head,
+                 "POST /v2/models/gap_detector/infer HTTP/1.1\r\nHost: a\r\n"
+                 "X-Forwarded-For: 192.0.2.%d\r\nAuthorization: Bearer %s\r\n%s",
+                 20 + k, k % 2 ? forged : unknown.text, large);
+        fds[k] = svc_dial(&w);
+        svc_say(fds[k], head, strlen(head));
+        free(forged);
+    }
+    for (int k = 0; k < CALLERS; k++) {
+        size_t bytes = 0;
+        char *text = svc_hear(fds[k], &bytes, 5);
+        assert_non_null(strstr(text, "HTTP/1.1 401 "));
+        free(text);
+        close(fds[k]);
+    }
+    /* A good one that was never seen is asked for it. */
+    svc_reply made = ask_as("POST", "/api/v1/admin/keys", admin_key, "{}");
+    snprintf(head, sizeof head,
+             "POST /v2/models/gap_detector/infer HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+             "X-API-Key: %s\r\n%s",
+             json_string_value(json_object_get(made.json, "key")), large);
+    int fd = svc_dial(&w);
+    svc_say(fd, head, strlen(head));
+    size_t bytes = 0;
+    char *text = svc_hear(fd, &bytes, 1);
+    assert_string_equal(text, "HTTP/1.1 100 Continue\r\n\r\n");
+    free(text);
+    close(fd);
+    svc_forget(&made);
+}
+
 /* Only a trusted proxy's word is taken, and only its last one. */
 static void an_address_cannot_be_made_up(void **state)
 {
@@ -413,6 +456,7 @@ int main(void)
         cmocka_unit_test(a_key_revoked_elsewhere_ends_within_five_seconds),
         cmocka_unit_test(an_organisation_sees_its_own_keys_alone),
         cmocka_unit_test(ten_wrong_ones_put_an_address_off),
+        cmocka_unit_test(who_shows_no_good_key_is_told_before_the_body),
         cmocka_unit_test(an_address_cannot_be_made_up),
         cmocka_unit_test(other_spellings_of_a_path_open_nothing),
         cmocka_unit_test(the_audit_log_names_what_was_refused),

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "serve/auth_peer.h"
 #include "serve/settings.h"
 #include "tests/test.h"
 
@@ -301,6 +302,25 @@ static void what_is_unsafe_is_refused(void **state)
     }
 }
 
+static void a_trusted_proxy_is_no_quarter_of_the_internet(void **state)
+{
+    static const char *const wide[] = {
+        "0.0.0.0/0",         "::/0",  "10.0.0.0/7", "128.0.0.0/1",        "2000::/3", "2a00::/31",
+        "::ffff:0.0.0.0/96", "::/64", "f800::/5",   "10.0.0.1, 0.0.0.0/0"};
+    static const char *const narrow[] = {"10.0.0.0/8", "2a00::/32", "fc00::/7",
+                                         "fe80::/10",  "::1",       "::ffff:10.0.0.0/104"};
+    for (size_t k = 0; k < sizeof wide / sizeof *wide; k++) {
+        syn_settings s = settings_of();
+        s.trusted_proxy = wide[k];
+        refused(s, "TRUSTED_PROXY");
+        assert_non_null(strstr(syn_error_text(), "where a request comes from"));
+    }
+    for (size_t k = 0; k < sizeof narrow / sizeof *narrow; k++) {
+        syn_networks n;
+        assert_ok(syn_networks_parse(narrow[k], &n));
+    }
+}
+
 static void this_machine_is_known(void **state)
 {
     static const char *const own[] = {"127.0.0.1", "127.1.2.3", "::1",
@@ -325,6 +345,7 @@ int main(void)
         cmocka_unit_test(urls_are_composed_of_their_parts),
         cmocka_unit_test(development_makes_its_secret_and_keeps_it),
         cmocka_unit_test(what_is_unsafe_is_refused),
+        cmocka_unit_test(a_trusted_proxy_is_no_quarter_of_the_internet),
         cmocka_unit_test(this_machine_is_known),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -8,8 +8,6 @@
 #include "serve/store_driver.h"
 #include "serve/store_key.h"
 
-static reply r; /* large */
-
 static const char sha_a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 static const char sha_b[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
@@ -478,45 +476,13 @@ static void ids_are_unique_and_sorted_by_time(void **state)
     X(a_queue_half_of_which_is_taken_is_crowded)                                                   \
     X(writes_are_fast)
 
-static void run(void (*test)(world *), bool on_postgres)
-{
-    world w;
-    world_begin(&w, on_postgres);
-    world_open(&w);
-    test(&w);
-    world_end(&w);
-    forget(&r);
-}
-
-#define DEFINE(name)                                                                               \
-    static void sqlite_##name(void **state)                                                        \
-    {                                                                                              \
-        run(name, false);                                                                          \
-    }                                                                                              \
-    static void postgres_##name(void **state)                                                      \
-    {                                                                                              \
-        run(name, true);                                                                           \
-    }
 BOTH(DEFINE)
-
-static int start(void **state)
-{
-    server_start(&postgres, "postgres");
-    return 0;
-}
-
-static int stop(void **state)
-{
-    server_stop(&postgres);
-    return 0;
-}
 
 int main(void)
 {
-#define LIST(name) cmocka_unit_test(sqlite_##name), cmocka_unit_test(postgres_##name),
     const struct CMUnitTest tests[] = {
         BOTH(LIST) cmocka_unit_test(keys_are_random_and_check_themselves),
         cmocka_unit_test(ids_are_unique_and_sorted_by_time),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, postgres_start, postgres_stop);
 }

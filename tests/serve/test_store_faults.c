@@ -13,8 +13,6 @@
 
 #include "kernels/base/progress.h"
 
-static reply r;
-
 /* ---- kill -9 ---- */
 
 enum { UNDER_WAY = 64 };
@@ -351,19 +349,6 @@ static void the_files_are_their_owners_alone(void **state)
     world_end(&w);
 }
 
-static int start(void **state)
-{
-    server_start(&postgres, "postgres");
-    return 0;
-}
-
-static int stop(void **state)
-{
-    server_stop(&postgres);
-    forget(&r);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,5 +363,5 @@ int main(void)
         cmocka_unit_test(addresses_that_lead_nowhere_say_so_without_the_password),
         cmocka_unit_test(the_files_are_their_owners_alone),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, postgres_start, postgres_stop);
 }

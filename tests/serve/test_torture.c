@@ -1,59 +1,20 @@
 /* One call after another fails (memory, files, network), once or from then on: whatever runs ends
  * with an answer or a sentence, nothing crashes, hangs or leaks, and what was acknowledged is
- * there. SYN_TEST_TORTURE sets how many calls of each scenario and kind fail (2). */
+ * there. */
 #include <dirent.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "tests/serve/service_world.h"
-#include "tests/serve/torture.h"
+#include "tests/torture_world.h"
 
-#ifndef SYN_TORTURE
-#    define SYN_TORTURE ""
-#endif
-
-enum { HANG_S = 30, ANSWER_S = 10, OUTAGE_US = 200000, OUTPUT_MAX = 1 << 16 };
+enum { ANSWER_S = 10, OUTAGE_US = 50000 };
 
 static char folder[64];
-static torture_page *page;
-static int points = 2;
-static char output[OUTPUT_MAX]; /* of the program that has ended */
-
-static const char *const kinds[TORTURE_KINDS] = {"memory", "write", "read", "network", "sync"};
-
-static void disarm(void)
-{
-    page->kind = -1;
-    page->until = -1;
-}
-
-static void arm(torture_kind kind, long until, bool forever)
-{
-    disarm();
-    page->calls = page->failed = 0;
-    page->forever = forever;
-    page->until = until;
-    page->kind = (int)kind;
-}
 
 static int begin(void **state)
 {
-    signal(SIGPIPE, SIG_IGN);
-    char path[128];
-    if (getenv("SYN_TEST_TORTURE")) points = atoi(getenv("SYN_TEST_TORTURE"));
     snprintf(folder, sizeof folder, "/tmp/syncog-torture-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
-    snprintf(path, sizeof path, "%s/page", folder);
-    int fd = open(path, O_RDWR | O_CREAT, 0600);
-    if (fd < 0 || ftruncate(fd, sizeof *page) != 0) return -1;
-    page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
-    disarm();
-    return page == MAP_FAILED ? -1 : 0;
+    return mkdtemp(folder) && torture_begin(folder) ? 0 : -1;
 }
 
 static int end(void **state)
@@ -64,107 +25,6 @@ static int end(void **state)
 }
 
 /* ---- programs ---- */
-
-/* Starts `syncog ARGUMENTS...` in the folder with the library; its output goes to `output` there.
- */
-static pid_t start(const char *const *arguments)
-{
-    char page_path[128], output_path[128];
-    const char *argv[32] = {SYN_PROGRAM};
-    int n = 1;
-    for (; arguments[n - 1]; n++) argv[n] = arguments[n - 1];
-    argv[n] = NULL;
-    snprintf(page_path, sizeof page_path, "SYN_TORTURE_FILE=%s/page", folder);
-    char *const environment[] = {"PATH=/usr/bin:/bin",
-                                 *SYN_TORTURE ? "LD_PRELOAD=" SYN_TORTURE : "A=",
-                                 "OMP_NUM_THREADS=1",
-                                 "OMP_WAIT_POLICY=passive",
-                                 "ENVIRONMENT=development",
-                                 "RATE_LIMIT_PER_MINUTE=60000",
-                                 "RATE_LIMIT_BURST=60000",
-                                 page_path,
-                                 NULL};
-    snprintf(output_path, sizeof output_path, "%s/output", folder);
-    int fd = open(output_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    pid_t child = fork();
-    if (child == 0) {
-        if (chdir(folder) != 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(99);
-        execve(SYN_PROGRAM, (char *const *)argv, environment);
-        _exit(99);
-    }
-    close(fd);
-    assert_true(child > 0);
-    return child;
-}
-
-static void read_output(void)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/output", folder);
-    FILE *f = fopen(path, "r");
-    assert_non_null(f);
-    output[fread(output, 1, sizeof output - 1, f)] = 0;
-    fclose(f);
-}
-
-static const char *output_end(void)
-{
-    size_t n = strlen(output);
-    return output + (n > 2000 ? n - 2000 : 0);
-}
-
-/* Waits for its end; returns the exit code. A signal or a hang fails the test. */
-static int finish(pid_t child, const char *what)
-{
-    int status = 0;
-    for (int k = 0; k < HANG_S * 1000; k++) {
-        if (waitpid(child, &status, WNOHANG) == child) break;
-        usleep(1000);
-        if (k == HANG_S * 1000 - 1) {
-            kill(child, SIGKILL);
-            waitpid(child, &status, 0);
-            read_output();
-            fail_msg("%s: hangs: %s", what, output);
-        }
-    }
-    read_output();
-    if (WIFSIGNALED(status)) fail_msg("%s: signal %d: %s", what, WTERMSIG(status), output);
-    int code = WEXITSTATUS(status);
-    if (code != 0 && code != 1) fail_msg("%s: exit code %d: %s", what, code, output);
-    if (code == 1 && !*output) fail_msg("%s: it failed without a sentence", what);
-    return code;
-}
-
-static void name_point(char out[128], const char *scenario, torture_kind kind, long at,
-                       bool forever)
-{
-    snprintf(out, 128, "%s, %s call %ld fails%s", scenario, kinds[kind], at,
-             forever ? " and all after it" : "");
-}
-
-/* Runs `once` with no fault to count the calls, then with faults spread over them. */
-static void spread(const char *scenario, int kind_count, void (*once)(const char *what))
-{
-    char what[128];
-    for (int kind = 0; kind < kind_count; kind++) {
-        arm((torture_kind)kind, -1, false);
-        once("without a fault");
-        const long calls = page->calls;
-        for (int k = 0; k < 2 * points && calls > 0; k++) {
-            const bool forever = k % 2;
-            long at = (calls - 1) * k / (2 * points - 1);
-            arm((torture_kind)kind, at, forever);
-            name_point(what, scenario, (torture_kind)kind, at, forever);
-            once(what);
-        }
-    }
-    disarm();
-}
-
-static void skip_where_nothing_is_preloaded(void)
-{
-    if (!*SYN_TORTURE) skip(); /* a sanitizer has the place of the library */
-}
 
 static int runs;
 
@@ -189,7 +49,7 @@ static void make_key(const char *what)
 static void a_key_is_made_or_refused(void **state)
 {
     skip_where_nothing_is_preloaded();
-    spread("key create", TORTURE_KINDS, make_key);
+    spread("key create", TORTURE_DISK, make_key);
 }
 
 static void write_documents(void)
@@ -217,7 +77,7 @@ static void a_question_is_answered_or_not(void **state)
 {
     skip_where_nothing_is_preloaded();
     write_documents();
-    spread("ask", TORTURE_KINDS, ask);
+    spread("ask", TORTURE_DISK, ask);
 }
 
 /* ---- a service ---- */
@@ -287,7 +147,7 @@ static void start_and_stop(const char *what)
 static void a_service_starts_or_says_why_not(void **state)
 {
     skip_where_nothing_is_preloaded();
-    spread("start and stop", TORTURE_KINDS, start_and_stop);
+    spread("start and stop", TORTURE_DISK, start_and_stop);
 }
 
 static const char body[] =

@@ -31,7 +31,7 @@ from urllib.parse import quote, urlencode, urlsplit
 __all__ = [
     "Client", "SyncogError", "ValidationError", "AuthenticationError", "NotFound",
     "RateLimitExceeded", "Unavailable", "ConnectionFailed",
-    "Agent", "Document", "Config", "Caps", "Reply", "Event", "HistoryPage", "HistoryItem", "Token",
+    "Agent", "Author", "Document", "Config", "Caps", "Reply", "Event", "HistoryPage", "HistoryItem", "Token",
 ]
 
 BODY_BYTES_MAX = 64 << 20
@@ -61,6 +61,7 @@ class Config(TypedDict, total=False):
     convergence_threshold: float
     min_rounds: int
     max_context_length: int
+    ask: str            # all or asker
 
 
 class Caps(TypedDict, total=False):
@@ -90,6 +91,8 @@ class Metrics(TypedDict):
 class AgentResponse(TypedDict):
     agent_id: int
     name: str
+    provider: Optional[str]
+    model: Optional[str]
     response: str
     short_answer: str
     confidence: float
@@ -113,6 +116,11 @@ class Usage(TypedDict):
     cost_usd: Optional[float]
 
 
+class Author(TypedDict):
+    provider: str
+    model: Optional[str]
+
+
 class Reply(TypedDict):
     id: str
     session_id: str
@@ -125,11 +133,12 @@ class Reply(TypedDict):
     agent_responses: List[AgentResponse]
     dialogue_history: List[DialogueEntry]
     usage: Usage
+    answered_by: Optional[Author]
     policy: str
     mode: str
     abstained: bool
     missing: Optional[str]
-    stopped_by: str
+    stopped_by: str   # converged, answered, abstained, max_rounds, deadlock, cap or deadline
     agents_failed: List[int]
     skipped_pieces: List[Dict[str, Any]]
     sufficiency: Optional[float]
@@ -304,7 +313,7 @@ class Client:
 
     def history(self, *, limit: int = 10, offset: int = 0, task_type: Optional[str] = None,
                 min_confidence: Optional[float] = None) -> HistoryPage:
-        """Earlier collaborations, newest first."""
+        """Earlier collaborations, newest first. A `total` of 10000 means that many or more."""
         given = _body(limit=limit, offset=offset, task_type=task_type,
                       min_confidence=min_confidence)
         page: HistoryPage = self._json("GET", "/api/v1/history?" + urlencode(given))

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,7 +257,8 @@ syn_status syn_file_create(const syn_folder *folder, const char *name, const voi
 
 syn_status syn_sha256_begin(syn_sha256 *s)
 {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    /* Without its context, which it makes at first use, the library would follow a NULL. */
+    EVP_MD_CTX *ctx = OSSL_LIB_CTX_get0_global_default() ? EVP_MD_CTX_new() : NULL;
     s->state = ctx;
     if (ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1) return SYN_OK;
     EVP_MD_CTX_free(ctx);

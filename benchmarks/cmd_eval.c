@@ -1,10 +1,12 @@
-/* syncog eval --data: the networks against baselines and leak tests. */
+/* syncog eval: with --data the networks against baselines and leak tests, with --benchmarks live
+ * teams (benchmarks/cmd_live.c). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "benchmarks/cmd_live.h"
 #include "benchmarks/eval.h"
 #include "checkpoints/model_file.h"
 #include "datasets/new_file.h"
@@ -54,6 +56,8 @@ static const syn_command command = {
     "eval",
     "scores a checkpoint's networks against baselines and leak tests",
     NULL,
+    "With --benchmarks live teams answer the questions of HotpotQA, CoQA, MultiWOZ, CommonsenseQA "
+    "and MMLU instead: 'syncog eval --benchmarks --help'.\n\n"
     "Without --folds every record of the file is used; with --folds F --fold K those of fold K, "
     "which 'pretrain' and 'train' leave out when they are given the same two. success counts right "
     "answers and right abstentions; success_answerable leaves out the tasks that cannot be "
@@ -212,6 +216,7 @@ static syn_status run(int argc, char **argv)
     syn_eval_report *r = NULL;
     char *provenance = NULL;
     bool done = false;
+    if (syn_live_is_asked_for(argc, argv)) return syn_cmd_eval_live(argc, argv);
     syn_status st = syn_options_parse(&command, &o, argc, argv, NULL, &done);
     if (st != SYN_OK || done) return st;
     if (!o.checkpoint)

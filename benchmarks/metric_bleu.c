@@ -269,7 +269,8 @@ done:
     return st;
 }
 
-double syn_bleu_score(const syn_bleu *b)
+/* orders: how many of them count. */
+static double score(const syn_bleu *b, int orders)
 {
     double logs = 0, penalty = 1, smooth = 1;
     bool any = false;
@@ -277,7 +278,7 @@ double syn_bleu_score(const syn_bleu *b)
     if (!any) return 0;
     if (b->hypothesis_words < b->reference_words)
         penalty = exp(1 - (double)b->reference_words / (double)b->hypothesis_words);
-    for (int k = 0; k < SYN_BLEU_ORDER; k++) {
+    for (int k = 0; k < orders; k++) {
         /* No segment is this long: sacreBLEU takes the logarithm of 0 as -9999999999. */
         if (b->total[k] == 0) return 0;
         if (b->matched[k] == 0) {
@@ -287,5 +288,17 @@ double syn_bleu_score(const syn_bleu *b)
             logs += log(100.0 * (double)b->matched[k] / (double)b->total[k]);
         }
     }
-    return penalty * exp(logs / SYN_BLEU_ORDER);
+    return penalty * exp(logs / orders);
+}
+
+double syn_bleu_score(const syn_bleu *b)
+{
+    return score(b, SYN_BLEU_ORDER);
+}
+
+double syn_bleu_sentence(const syn_bleu *b)
+{
+    int orders = 0;
+    while (orders < SYN_BLEU_ORDER && b->total[orders] > 0) orders++;
+    return orders ? score(b, orders) : 0;
 }

@@ -24,6 +24,8 @@ SYN_WARN_UNUSED syn_status syn_bleu_add(syn_bleu *b, const char *hypothesis, con
 
 /* 0 to 100; 0 for an empty corpus. */
 double syn_bleu_score(const syn_bleu *b);
+/* Of one segment alone, by the orders that it is long enough for (sacreBLEU's effective order). */
+double syn_bleu_sentence(const syn_bleu *b);
 
 /* The tokens of a segment, joined by one blank, for tests and for display; the caller frees it. */
 SYN_WARN_UNUSED syn_status syn_bleu_tokens(const char *text, char **out);

@@ -152,7 +152,7 @@ static int only_label(const reader *r, bool bracketed)
 }
 
 /* Whether the words of `part` stand one after the other in `whole`; both normalised. */
-static bool has_words(const syn_answer *whole, const syn_answer *part)
+static bool has_words(const syn_normal_answer *whole, const syn_normal_answer *part)
 {
     if (part->bytes == 0 || part->bytes > whole->bytes) return false;
     for (const char *at = whole->text; (at = strstr(at, part->text)); at++) {
@@ -166,14 +166,15 @@ static bool has_words(const syn_answer *whole, const syn_answer *part)
  * is part of another that occurs ("bed", "bed room") does not count. */
 static int choice_text(const reader *r, const char *const *choices, bool whole)
 {
-    syn_answer text = {0}, choice[SYN_CHOICES_MAX] = {{0}};
+    syn_normal_answer text = {0}, choice[SYN_CHOICES_MAX] = {{0}};
     int found = -1;
     bool occurs[SYN_CHOICES_MAX] = {false};
-    if (syn_answer_read(&text, r->text, r->bytes) != SYN_OK) return -1;
+    if (syn_normal_answer_read(&text, r->text, r->bytes) != SYN_OK) return -1;
     for (int i = 0; i < r->count; i++) {
-        if (!choices[i] || syn_answer_read(&choice[i], choices[i], strlen(choices[i])) != SYN_OK)
+        if (!choices[i] ||
+            syn_normal_answer_read(&choice[i], choices[i], strlen(choices[i])) != SYN_OK)
             continue;
-        occurs[i] = whole ? choice[i].bytes > 0 && syn_answer_equal(&text, &choice[i])
+        occurs[i] = whole ? choice[i].bytes > 0 && syn_normal_answer_equal(&text, &choice[i])
                           : has_words(&text, &choice[i]);
         if (occurs[i] && (found < 0 || choice[i].bytes > choice[found].bytes)) found = i;
     }
@@ -184,8 +185,8 @@ static int choice_text(const reader *r, const char *const *choices, bool whole)
             !has_words(&choice[longest], &choice[i]))
             found = -2;
     }
-    for (int i = 0; i < r->count; i++) syn_answer_free(&choice[i]);
-    syn_answer_free(&text);
+    for (int i = 0; i < r->count; i++) syn_normal_answer_free(&choice[i]);
+    syn_normal_answer_free(&text);
     return found;
 }
 

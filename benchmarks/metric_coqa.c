@@ -15,20 +15,21 @@ static const struct {
 };
 enum { IN_DOMAINS = 5 };
 
-static double turn_f1(const syn_answer *reference, const syn_answer *prediction)
+static double turn_f1(const syn_normal_answer *reference, const syn_normal_answer *prediction)
 {
     if (reference->token_count == 0 || prediction->token_count == 0)
         return reference->token_count == prediction->token_count;
-    return syn_answer_overlap(prediction, reference).f1;
+    return syn_normal_answer_overlap(prediction, reference).f1;
 }
 
-syn_coqa_turn syn_coqa_score(const syn_answer *prediction, const syn_answer *references, int count)
+syn_coqa_turn syn_coqa_score(const syn_normal_answer *prediction,
+                             const syn_normal_answer *references, int count)
 {
     double em[SYN_COQA_REFERENCES_MAX], f1[SYN_COQA_REFERENCES_MAX];
     syn_coqa_turn sum = {0};
     if (count > SYN_COQA_REFERENCES_MAX) count = SYN_COQA_REFERENCES_MAX;
     for (int i = 0; i < count; i++) {
-        em[i] = syn_answer_equal(&references[i], prediction);
+        em[i] = syn_normal_answer_equal(&references[i], prediction);
         f1[i] = turn_f1(&references[i], prediction);
     }
     if (count == 1) return (syn_coqa_turn){em[0], f1[0]};

@@ -25,7 +25,8 @@ typedef struct syn_coqa {
 } syn_coqa;
 
 /* count in [1, SYN_COQA_REFERENCES_MAX]. With one reference it is compared with that one. */
-syn_coqa_turn syn_coqa_score(const syn_answer *prediction, const syn_answer *references, int count);
+syn_coqa_turn syn_coqa_score(const syn_normal_answer *prediction,
+                             const syn_normal_answer *references, int count);
 
 /* The domain of a story's "source" ("mctest", "gutenberg", "race", "cnn", "wikipedia", "reddit",
  * "science"), or -1. */

@@ -44,9 +44,9 @@ static syn_status next_record(syn_json_stream *s, json_t **out)
     return SYN_OK;
 }
 
-static syn_status read_text(syn_answer *a, const json_t *text)
+static syn_status read_text(syn_normal_answer *a, const json_t *text)
 {
-    return syn_answer_read(a, json_string_value(text), json_string_length(text));
+    return syn_normal_answer_read(a, json_string_value(text), json_string_length(text));
 }
 
 static syn_status add_count(json_t *j, const char *name, int64_t n)
@@ -62,7 +62,7 @@ typedef struct hotpotqa {
     syn_json_stream gold;
     json_t *predictions, *seen;
     const json_t *answers, *facts; /* members of predictions */
-    syn_answer prediction, answer;
+    syn_normal_answer prediction, answer;
     syn_hotpotqa sum;
     int64_t questions, missing, missing_facts, known;
 } hotpotqa;
@@ -182,8 +182,8 @@ done:
     syn_json_stream_close(&h.gold);
     json_decref(h.predictions);
     json_decref(h.seen);
-    syn_answer_free(&h.prediction);
-    syn_answer_free(&h.answer);
+    syn_normal_answer_free(&h.prediction);
+    syn_normal_answer_free(&h.answer);
     return st;
 }
 
@@ -201,7 +201,7 @@ typedef struct coqa {
     json_t *predictions, *seen;
     turn_answer *answers; /* sorted */
     size_t count;
-    syn_answer prediction, references[SYN_COQA_REFERENCES_MAX];
+    syn_normal_answer prediction, references[SYN_COQA_REFERENCES_MAX];
     syn_coqa sum;
     int64_t turns, missing;
 } coqa;
@@ -364,8 +364,8 @@ done:
     json_decref(c.predictions);
     json_decref(c.seen);
     free(c.answers);
-    syn_answer_free(&c.prediction);
-    for (int i = 0; i < SYN_COQA_REFERENCES_MAX; i++) syn_answer_free(&c.references[i]);
+    syn_normal_answer_free(&c.prediction);
+    for (int i = 0; i < SYN_COQA_REFERENCES_MAX; i++) syn_normal_answer_free(&c.references[i]);
     return st;
 }
 

@@ -4,17 +4,19 @@
 
 #include "benchmarks/metric_hotpotqa.h"
 
-static bool is_closed(const syn_answer *a) /* an answer that is right or wrong, never nearly */
+static bool
+is_closed(const syn_normal_answer *a) /* an answer that is right or wrong, never nearly */
 {
     return !strcmp(a->text, "yes") || !strcmp(a->text, "no") || !strcmp(a->text, "noanswer");
 }
 
-syn_exactness syn_hotpotqa_answer(const syn_answer *prediction, const syn_answer *gold)
+syn_exactness syn_hotpotqa_answer(const syn_normal_answer *prediction,
+                                  const syn_normal_answer *gold)
 {
-    const bool equal = syn_answer_equal(prediction, gold);
+    const bool equal = syn_normal_answer_equal(prediction, gold);
     syn_exactness x = {.em = equal};
     if (!equal && (is_closed(prediction) || is_closed(gold))) return x;
-    const syn_overlap o = syn_answer_overlap(prediction, gold);
+    const syn_overlap o = syn_normal_answer_overlap(prediction, gold);
     x.f1 = o.f1;
     x.precision = o.precision;
     x.recall = o.recall;

@@ -28,7 +28,8 @@ typedef struct syn_hotpotqa {
 } syn_hotpotqa;
 
 /* Yes, no and noanswer give no F1 unless both answers are the same. */
-syn_exactness syn_hotpotqa_answer(const syn_answer *prediction, const syn_answer *gold);
+syn_exactness syn_hotpotqa_answer(const syn_normal_answer *prediction,
+                                  const syn_normal_answer *gold);
 
 /* Repeated facts count once. Both lists are sorted in place. No gold fact and none predicted: em 1,
  * all else 0. */

@@ -213,7 +213,7 @@ static int by_bytes(const void *x, const void *y)
     return order ? order : (a->count > b->count) - (a->count < b->count);
 }
 
-static syn_status split_words(syn_answer *a)
+static syn_status split_words(syn_normal_answer *a)
 {
     int64_t words = a->bytes > 0;
     for (size_t i = 0; i < a->bytes; i++) words += a->text[i] == ' ';
@@ -234,7 +234,7 @@ static syn_status split_words(syn_answer *a)
     return SYN_OK;
 }
 
-syn_status syn_answer_read(syn_answer *a, const char *text, size_t bytes)
+syn_status syn_normal_answer_read(syn_normal_answer *a, const char *text, size_t bytes)
 {
     if (bytes > SYN_ANSWER_BYTES_MAX)
         return syn_fail(SYN_ERR_LIMIT, "an answer has %zu bytes; at most %d are read", bytes,
@@ -251,19 +251,19 @@ syn_status syn_answer_read(syn_answer *a, const char *text, size_t bytes)
     return split_words(a);
 }
 
-void syn_answer_free(syn_answer *a)
+void syn_normal_answer_free(syn_normal_answer *a)
 {
     free(a->text);
     free(a->tokens);
-    *a = (syn_answer){0};
+    *a = (syn_normal_answer){0};
 }
 
-bool syn_answer_equal(const syn_answer *a, const syn_answer *b)
+bool syn_normal_answer_equal(const syn_normal_answer *a, const syn_normal_answer *b)
 {
     return a->bytes == b->bytes && (a->bytes == 0 || !memcmp(a->text, b->text, a->bytes));
 }
 
-int64_t syn_answer_common(const syn_answer *a, const syn_answer *b)
+int64_t syn_normal_answer_common(const syn_normal_answer *a, const syn_normal_answer *b)
 {
     int64_t common = 0;
     for (int64_t i = 0, j = 0; i < a->token_count && j < b->token_count;) {
@@ -276,9 +276,10 @@ int64_t syn_answer_common(const syn_answer *a, const syn_answer *b)
 }
 
 /* The order of the operations is the scripts': the last bit of a sum depends on it. */
-syn_overlap syn_answer_overlap(const syn_answer *prediction, const syn_answer *reference)
+syn_overlap syn_normal_answer_overlap(const syn_normal_answer *prediction,
+                                      const syn_normal_answer *reference)
 {
-    const int64_t common = syn_answer_common(prediction, reference);
+    const int64_t common = syn_normal_answer_common(prediction, reference);
     if (common == 0) return (syn_overlap){0};
     const double precision = 1.0 * (double)common / (double)prediction->token_count;
     const double recall = 1.0 * (double)common / (double)reference->token_count;

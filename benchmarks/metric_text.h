@@ -20,29 +20,31 @@ enum { SYN_ANSWER_BYTES_MAX = 1 << 20 }; /* of one answer */
 
 /* A normalised answer. Zero it before its first use; it may be read again and again, and keeps its
  * memory until it is freed. */
-typedef struct syn_answer {
+typedef struct syn_normal_answer {
     char *text; /* NUL-terminated; words joined by one blank */
     size_t bytes;
     syn_slice *tokens; /* the words, sorted; slices of `text` */
     int64_t token_count;
     size_t text_max;
     int64_t tokens_max;
-} syn_answer;
+} syn_normal_answer;
 
 /* Errors: SYN_ERR_LIMIT (longer than SYN_ANSWER_BYTES_MAX), SYN_ERR_MEMORY. */
-SYN_WARN_UNUSED syn_status syn_answer_read(syn_answer *a, const char *text, size_t bytes);
-void syn_answer_free(syn_answer *a); /* safe on a zeroed one */
+SYN_WARN_UNUSED syn_status syn_normal_answer_read(syn_normal_answer *a, const char *text,
+                                                  size_t bytes);
+void syn_normal_answer_free(syn_normal_answer *a); /* safe on a zeroed one */
 
-bool syn_answer_equal(const syn_answer *a, const syn_answer *b);
+bool syn_normal_answer_equal(const syn_normal_answer *a, const syn_normal_answer *b);
 
 /* How many words both have, each as often as the one that has it less often. */
-int64_t syn_answer_common(const syn_answer *a, const syn_answer *b);
+int64_t syn_normal_answer_common(const syn_normal_answer *a, const syn_normal_answer *b);
 
 typedef struct syn_overlap {
     double f1, precision, recall; /* in [0, 1]; all 0 where no word is common */
 } syn_overlap;
 
-syn_overlap syn_answer_overlap(const syn_answer *prediction, const syn_answer *reference);
+syn_overlap syn_normal_answer_overlap(const syn_normal_answer *prediction,
+                                      const syn_normal_answer *reference);
 
 /* The parts that other metrics use, with Python's meaning of each. `code`: a Unicode code point. */
 bool syn_text_is_space(int32_t code);

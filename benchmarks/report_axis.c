@@ -12,7 +12,7 @@ double syn_nice_step(double least)
 syn_axis syn_axis_fit(double low, double high, double pad, int ticks, double from, double to)
 {
     if (!(high - low > 1e-9 * fmax(fabs(low), fabs(high)))) {
-        low -= pad;
+        low = low >= 0 ? fmax(low - pad, 0) : low - pad; /* what is never negative stays so */
         high += pad;
     }
     const double step = syn_nice_step((high - low) / ticks);

@@ -14,7 +14,7 @@ typedef struct syn_axis {
 double syn_nice_step(double least);
 
 /* Whole steps around low..high, about `ticks` of them, each 1, 2 or 5 times a power of ten. A range
- * of nothing is widened by `pad` > 0 on either side. */
+ * of nothing is widened by `pad` > 0 on either side, though not from 0 or above to below it. */
 syn_axis syn_axis_fit(double low, double high, double pad, int ticks, double from, double to);
 
 /* Ticks stand at low + i step, i below this; at most 21. */

@@ -68,13 +68,14 @@ static void write_scatter(FILE *f, const char *benchmark, const json_t *runs, co
     free(s);
 }
 
-static bool has_cost(const json_t *runs)
+/* Some run has more than nothing of it. */
+static bool has_some(const json_t *runs, const char *path)
 {
     const json_t *run;
     size_t i;
     json_array_foreach((json_t *)runs, i, run)
     {
-        if (syn_live_figure(run, "cost_usd") > 0) return true;
+        if (syn_live_figure(run, path) > 0) return true;
     }
     return false;
 }
@@ -90,10 +91,10 @@ static void write_scatters(FILE *f, const syn_live_run *run)
         write_scatter(f, name, runs, "messages", "messages",
                       "Up and to the left is better. The number behind a name is that of the "
                       "agents.");
-        if (has_cost(runs)) {
+        if (has_some(runs, "cost_usd")) {
             write_scatter(f, name, runs, "cost_usd", "USD per question",
                           "By the provider's prices at the time.");
-        } else {
+        } else if (has_some(runs, "tokens")) {
             write_scatter(f, name, runs, "tokens", "tokens per question",
                           "Prompts and answers of all agents; no prices are known.");
         }

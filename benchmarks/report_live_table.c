@@ -289,8 +289,9 @@ static void write_benchmark(FILE *f, const char *name, const json_t *benchmark)
     syn_html_text(f, syn_live_benchmark_title(name));
     fputs("</h2>\n", f);
     if (json_is_true(json_object_get(benchmark, "proves_path_only")))
-        fputs("<p class=\"warn\">Agents that only quote their documents cannot answer questions "
-              "without documents: these figures prove that the path works, and nothing else.</p>\n",
+        fputs("<p class=\"warn\">Agents that only quote their documents neither choose among "
+              "answers nor write JSON: these figures prove that the path works, and nothing "
+              "else.</p>\n",
               f);
     fprintf(f, "<p class=\"soft\">%.0f questions; %s</p>\n",
             fmax(syn_live_figure(benchmark, "questions"), 0),

@@ -37,7 +37,7 @@ static const syn_slot *slots_keep(syn_room *room, const slots *s)
     return kept;
 }
 
-static bool requests_read(syn_json *j, syn_room *room, syn_goal *g)
+static bool requests_read(syn_json *j, syn_room *room, syn_user_goal *g)
 {
     int index;
     const char *names[SYN_GOAL_SLOTS_MAX];
@@ -57,13 +57,13 @@ static bool requests_read(syn_json *j, syn_room *room, syn_goal *g)
     return true;
 }
 
-static bool domain_read(syn_json *j, syn_room *room, syn_slice name, syn_goal *g)
+static bool domain_read(syn_json *j, syn_room *room, syn_slice name, syn_user_goal *g)
 {
     int index;
     syn_slice key;
     slots found;
     bool good;
-    *g = (syn_goal){.domain = syn_room_text(room, name)};
+    *g = (syn_user_goal){.domain = syn_room_text(room, name)};
     if (!syn_json_enter_object(j, "a domain of the goal", &index)) return false;
     while (syn_json_next_key(j, &index, &key)) {
         const bool info = syn_slice_equal(key, "info"), book = syn_slice_equal(key, "book");
@@ -123,7 +123,7 @@ bool syn_goal_read(syn_json *j, syn_room *room, syn_task_turn *out)
 {
     int index;
     syn_slice key;
-    syn_goal *goals = syn_room_take(room, SYN_GOAL_DOMAINS_MAX, sizeof *goals);
+    syn_user_goal *goals = syn_room_take(room, SYN_GOAL_DOMAINS_MAX, sizeof *goals);
     if (!goals || !syn_json_enter_object(j, "\"goal\"", &index)) return false;
     out->goal_count = 0;
     while (syn_json_next_key(j, &index, &key)) {
@@ -137,7 +137,7 @@ bool syn_goal_read(syn_json *j, syn_room *room, syn_task_turn *out)
         }
         if (out->goal_count == SYN_GOAL_DOMAINS_MAX)
             return syn_json_fault(j, j->at, "more than %d domains in a goal", SYN_GOAL_DOMAINS_MAX);
-        syn_goal *g = &goals[out->goal_count];
+        syn_user_goal *g = &goals[out->goal_count];
         if (!domain_read(j, room, key, g)) return false;
         if (g->info_count || g->book_count || g->request_count) out->goal_count++;
     }

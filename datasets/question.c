@@ -63,7 +63,7 @@ syn_status syn_questions_open(const syn_questions_options *o, syn_questions **ou
     q->format = format_find(o->benchmark);
     q->layout = q->format->layout;
     q->shots = o->shots;
-    syn_room_init(&q->room, SYN_QUESTION_BYTES_MAX);
+    syn_room_init(&q->room, SYN_QUESTION_RECORD_BYTES_MAX);
     q->state = q->format->state_bytes ? calloc(1, q->format->state_bytes) : NULL;
     if (!text_keep(&q->path, o->path) || !text_keep(&q->split, o->split) ||
         !text_keep(&q->subject, o->subject) || (q->format->state_bytes && !q->state)) {

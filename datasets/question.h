@@ -22,7 +22,7 @@ enum {
     SYN_QUESTION_CHOICES_MAX = 26, /* A-Z */
     SYN_QUESTION_SHOTS_MAX = 32,
     SYN_QUESTION_SUBJECTS_MAX = 256,
-    SYN_QUESTION_BYTES_MAX = 64 << 20 /* all texts of one record; a CSV row: 1 MiB */
+    SYN_QUESTION_RECORD_BYTES_MAX = 64 << 20 /* all texts of one record; a CSV row: 1 MiB */
 };
 
 /* All texts are UTF-8 and end in NUL; where there is nothing they are "", never NULL, unless it is
@@ -32,7 +32,7 @@ typedef struct syn_choice {
 } syn_choice;
 
 /* Something that may be read. */
-typedef struct syn_document {
+typedef struct syn_question_document {
     const char *title;            /* "": none (CoQA's story) */
     const char *text;             /* all of it */
     const char *const *sentences; /* as the data set cuts them (HotpotQA, 2Wiki: with their leading
@@ -40,7 +40,7 @@ typedef struct syn_document {
                                      (CoQA), or the whole text (MuSiQue) */
     int sentence_count;
     bool gold; /* the answer needs it */
-} syn_document;
+} syn_question_document;
 
 /* A sentence that the answer needs. */
 typedef struct syn_gold_fact {
@@ -68,19 +68,19 @@ typedef struct syn_slot {
 } syn_slot;
 
 /* What the user wants of one domain. Slots are named as the file names them ("pricerange"). */
-typedef struct syn_goal {
+typedef struct syn_user_goal {
     const char *domain;
     const syn_slot *info, *book; /* constraints of the search, of the booking */
     int info_count, book_count;
     const char *const *requests; /* slots to be told: "phone", "trainID" */
     int request_count;
-} syn_goal;
+} syn_user_goal;
 
 /* One system turn of MultiWOZ, which the team has to write. */
 typedef struct syn_task_turn {
-    const char *dialogue;  /* as mwzeval names it: small letters, without ".json": "sng0073" */
-    int turn, turn_count;  /* among the system turns of the dialogue, from 0; how many there are */
-    const syn_goal *goals; /* none in release 2.2, whose files do not say them */
+    const char *dialogue; /* as mwzeval names it: small letters, without ".json": "sng0073" */
+    int turn, turn_count; /* among the system turns of the dialogue, from 0; how many there are */
+    const syn_user_goal *goals; /* none in release 2.2, whose files do not say them */
     int goal_count;
     const char *const *messages; /* the goal in sentences, without markup; none in 2.2 */
     int message_count;
@@ -91,6 +91,8 @@ typedef struct syn_task_turn {
     const syn_slot *state; /* gold, behind the user's turn; unset slots are not in it, "dontcare"
                               is. Booking slots are in it with their own names ("people") */
     int state_count;
+    const syn_slot *before; /* gold, behind the user's turn before this one; none at the first */
+    int before_count;
     const char *const *booked; /* domains in which something is booked by now; none in 2.2 */
     int booked_count;
     const char *reference;     /* what the system said */
@@ -111,7 +113,7 @@ typedef struct syn_question {
     const char *level;  /* HotpotQA: easy, medium, hard; else "" */
     const syn_choice *choices;
     int choice_count;
-    const syn_document *documents;
+    const syn_question_document *documents;
     int document_count;
     /* References: HotpotQA's and 2Wiki's one answer; MuSiQue's answer and its aliases; CoQA's one,
      * then those of additional_answers in the order of their keys (one reference each); the label

@@ -49,7 +49,7 @@ static const char *const *texts(copier *c, const char *const *from, int count)
     }
 
 COPY_ARRAY(choices, syn_choice, (copy.label = text(c, copy.label), copy.text = text(c, copy.text)))
-COPY_ARRAY(documents, syn_document,
+COPY_ARRAY(documents, syn_question_document,
            (copy.title = text(c, copy.title), copy.text = text(c, copy.text),
             copy.sentences = texts(c, copy.sentences, copy.sentence_count)))
 COPY_ARRAY(facts, syn_gold_fact, (copy.title = text(c, copy.title)))
@@ -61,7 +61,7 @@ COPY_ARRAY(shots, syn_shot,
 COPY_ARRAY(slots, syn_slot,
            (copy.domain = text(c, copy.domain), copy.slot = text(c, copy.slot),
             copy.value = text(c, copy.value)))
-COPY_ARRAY(goals, syn_goal,
+COPY_ARRAY(goals, syn_user_goal,
            (copy.domain = text(c, copy.domain), copy.info = slots(c, copy.info, copy.info_count),
             copy.book = slots(c, copy.book, copy.book_count),
             copy.requests = texts(c, copy.requests, copy.request_count)))
@@ -71,6 +71,7 @@ COPY_ARRAY(tasks, syn_task_turn,
             copy.messages = texts(c, copy.messages, copy.message_count),
             copy.active = texts(c, copy.active, copy.active_count),
             copy.state = slots(c, copy.state, copy.state_count),
+            copy.before = slots(c, copy.before, copy.before_count),
             copy.booked = texts(c, copy.booked, copy.booked_count),
             copy.reference = text(c, copy.reference),
             copy.delexicalised = text(c, copy.delexicalised)))

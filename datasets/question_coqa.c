@@ -10,18 +10,18 @@ typedef struct stories {
 } stories;
 
 /* The story as the one document, without what is gold in it. */
-static syn_document *story_add(syn_room *room, const syn_story *c)
+static syn_question_document *story_add(syn_room *room, const syn_story *c)
 {
-    syn_document *d = syn_room_take(room, 1, sizeof *d);
+    syn_question_document *d = syn_room_take(room, 1, sizeof *d);
     const char **sentences = syn_room_take(room, (size_t)c->sentence_count + 1, sizeof *sentences);
     if (!d || !sentences) return NULL;
     for (int k = 0; k < c->sentence_count; k++)
         sentences[k] = syn_room_text(room, c->sentences[k].text);
-    *d = (syn_document){.title = "",
-                        .text = syn_room_text(room, c->story),
-                        .sentences = sentences,
-                        .sentence_count = c->sentence_count,
-                        .gold = true};
+    *d = (syn_question_document){.title = "",
+                                 .text = syn_room_text(room, c->story),
+                                 .sentences = sentences,
+                                 .sentence_count = c->sentence_count,
+                                 .gold = true};
     return d;
 }
 
@@ -69,7 +69,7 @@ static bool coqa_read(syn_questions *q, syn_slice name)
     syn_room *room = &q->room;
     syn_story *c = ((stories *)q->state)->conversation;
     if (!syn_story_read(&q->json, c)) return false;
-    syn_document *story = story_add(room, c);
+    syn_question_document *story = story_add(room, c);
     syn_spoken *spoken = dialogue_add(room, c);
     const char *id = syn_room_text(room, c->id), *source = syn_room_text(room, c->source);
     if (!story || !spoken) return false;

@@ -159,7 +159,7 @@ static syn_status mmlu_open(syn_questions *q)
     static const char *const splits[][2] = {
         {"test", "_test.csv"}, {"dev", "_val.csv"}, {"train", "_dev.csv"}};
     subjects *all = q->state;
-    syn_room_init(&all->room, SYN_QUESTION_BYTES_MAX);
+    syn_room_init(&all->room, SYN_QUESTION_RECORD_BYTES_MAX);
     all->items = calloc(SYN_QUESTION_SUBJECTS_MAX, sizeof *all->items);
     if (!all->items) return syn_fail(SYN_ERR_MEMORY, "%s: no memory for its subjects", q->path);
     if (q->files.single) return single_open(q, all);

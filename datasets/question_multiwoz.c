@@ -75,7 +75,9 @@ typedef struct spoken_dialogue {
     const char *const *domains;
     syn_spoken *spoken;
     int turn_count;
-    syn_task_turn goal; /* its goals and messages */
+    syn_task_turn goal;     /* its goals and messages */
+    const syn_slot *before; /* the state of the exchange before */
+    int before_count;
 } spoken_dialogue;
 
 static bool goal_take(syn_questions *q, const syn_dialogue *d, syn_task_turn *out)
@@ -98,6 +100,8 @@ static bool dialogue_begin(syn_questions *q, const syn_dialogue *d, spoken_dialo
     for (size_t i = 0; i < d->id.count; i++) id[i] = (char)tolower((unsigned char)d->id.bytes[i]);
     s->id = id;
     s->domains = syn_question_texts(room, d->domains, d->domain_count);
+    s->before = NULL;
+    s->before_count = 0;
     s->spoken = syn_room_take(room, 2 * (size_t)d->exchange_count + 1, sizeof *s->spoken);
     s->turn_count = 0;
     for (int t = 0; s->spoken && t < d->exchange_count; t++) {
@@ -109,7 +113,7 @@ static bool dialogue_begin(syn_questions *q, const syn_dialogue *d, spoken_dialo
 }
 
 static bool turn_add(syn_questions *q, const syn_dialogue *d, const spoken_dialogue *s, int t,
-                     uint32_t active)
+                     uint32_t active, const syn_slot *now)
 {
     syn_room *room = &q->room;
     const syn_exchange *e = &d->exchanges[t];
@@ -123,8 +127,10 @@ static bool turn_add(syn_questions *q, const syn_dialogue *d, const spoken_dialo
     task->turn = t;
     task->turn_count = s->turn_count;
     task->active = domains_of(room, d, s->domains, active, &task->active_count);
-    task->state = state_make(room, s->domains, e);
+    task->state = now;
     task->state_count = e->fact_count;
+    task->before = s->before;
+    task->before_count = s->before_count;
     task->booked = domains_of(room, d, s->domains, more->booked, &task->booked_count);
     task->reference = s->spoken[2 * t + 1].text;
     task->delexicalised = syn_delexicalise(room, more->text, d->more->marks + more->mark_first,
@@ -148,8 +154,12 @@ static bool dialogue_take(void *owner, const syn_dialogue *d)
     uint32_t active = 0;
     if (!dialogue_begin(q, d, &s)) return false;
     for (int t = 0; t < d->exchange_count; t++) {
+        const syn_slot *now = state_make(&q->room, s.domains, &d->exchanges[t]);
         active = active_find(d, t, active);
-        if (d->more->turns[t].text.bytes && !turn_add(q, d, &s, t, active)) return false;
+        if (!now || (d->more->turns[t].text.bytes && !turn_add(q, d, &s, t, active, now)))
+            return false;
+        s.before = now;
+        s.before_count = d->exchanges[t].fact_count;
     }
     return true;
 }

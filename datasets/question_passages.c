@@ -30,18 +30,18 @@ static const char *joined(syn_room *room, const syn_slice *sentences, int count)
 
 static bool documents_add(syn_questions *q, const syn_raw_record *r, syn_question *n)
 {
-    syn_document *documents =
+    syn_question_document *documents =
         syn_room_take(&q->room, (size_t)r->piece_count + 1, sizeof *documents);
     if (!documents) return false;
     for (int k = 0; k < r->piece_count; k++) {
         const syn_raw_piece *p = &r->pieces[k];
         const syn_slice *sentences = r->sentences + p->sentence_first;
-        documents[k] =
-            (syn_document){.title = syn_room_text(&q->room, p->title),
-                           .text = joined(&q->room, sentences, p->sentence_count),
-                           .sentences = syn_question_texts(&q->room, sentences, p->sentence_count),
-                           .sentence_count = p->sentence_count,
-                           .gold = p->gold};
+        documents[k] = (syn_question_document){
+            .title = syn_room_text(&q->room, p->title),
+            .text = joined(&q->room, sentences, p->sentence_count),
+            .sentences = syn_question_texts(&q->room, sentences, p->sentence_count),
+            .sentence_count = p->sentence_count,
+            .gold = p->gold};
     }
     n->documents = documents;
     n->document_count = r->piece_count;

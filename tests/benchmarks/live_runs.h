@@ -64,7 +64,7 @@ static inline json_t *live_answer(const live_sample *s, int b, int q, int p, int
         "score", right ? 1. : .3, "metrics", "f1", right ? 1. : .3, "confidence", confidence,
         "rounds", rounds, "messages", talk[p] * agents * (.5 + live_uniform(&r)), "prompt_tokens",
         (int)(300 * agents * (1 + talk[p])), "completion_tokens", 40 * agents, "cost_usd",
-        "latency_s", 1 + live_uniform(&r), "converged", rounds < 3, "stopped_by", "consensus",
+        "latency_s", 1 + live_uniform(&r), "converged", rounds < 3, "stopped_by", "converged",
         "abstained", 0, "stratum", stratum, "group", group, "question", question);
     json_object_set_new(j, "error",
                         failed ? json_string("the provider answered 500 <twice>") : json_null());

@@ -298,6 +298,26 @@ static void bleu_is_sacrebleu_s(void **state)
     assert_true(syn_bleu_score(&(syn_bleu){.hypothesis_words = 0}) == 0);
 }
 
+/* As sacrebleu.sentence_bleu() gives them. */
+static void a_sentence_counts_by_the_orders_it_has(void **state)
+{
+    static const struct {
+        const char *said, *wanted;
+        double score;
+    } cases[] = {{"the cat", "the cat", 100},
+                 {"the cat sat", "the cat lay", 55.03212081491043},
+                 {"a b c d e", "a b x d e", 30.213753973567677},
+                 {"one", "two three", 0},
+                 {"one two", "one two three four", 36.78794411714425},
+                 {"", "one", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        syn_bleu b = {0};
+        assert_ok(syn_bleu_add(&b, cases[i].said, cases[i].wanted));
+        if (fabs(syn_bleu_sentence(&b) - cases[i].score) > 1e-10)
+            fail_msg("'%s': %.15g", cases[i].said, syn_bleu_sentence(&b));
+    }
+}
+
 static void check_value(const char *slot, const char *from, const char *to)
 {
     char *out;
@@ -356,6 +376,7 @@ int main(void)
         cmocka_unit_test(tokens_are_those_of_13a),
         cmocka_unit_test(similarity_is_fuzzywuzzy_s),
         cmocka_unit_test(bleu_is_sacrebleu_s),
+        cmocka_unit_test(a_sentence_counts_by_the_orders_it_has),
         cmocka_unit_test(values_are_spelled_as_the_database_spells_them),
         cmocka_unit_test(slots_have_one_name),
     };

@@ -3,17 +3,17 @@
 #include "benchmarks/metric_hotpotqa.h"
 #include "tests/test.h"
 
-static syn_answer prediction, gold[SYN_COQA_REFERENCES_MAX];
+static syn_normal_answer prediction, gold[SYN_COQA_REFERENCES_MAX];
 
-static void read_answer(syn_answer *a, const char *text)
+static void read_answer(syn_normal_answer *a, const char *text)
 {
-    assert_ok(syn_answer_read(a, text, strlen(text)));
+    assert_ok(syn_normal_answer_read(a, text, strlen(text)));
 }
 
 static int free_answers(void **state)
 {
-    syn_answer_free(&prediction);
-    for (int i = 0; i < SYN_COQA_REFERENCES_MAX; i++) syn_answer_free(&gold[i]);
+    syn_normal_answer_free(&prediction);
+    for (int i = 0; i < SYN_COQA_REFERENCES_MAX; i++) syn_normal_answer_free(&gold[i]);
     return 0;
 }
 

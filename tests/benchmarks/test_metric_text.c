@@ -2,17 +2,17 @@
 #include "benchmarks/metric_text.h"
 #include "tests/test.h"
 
-static syn_answer answer;
+static syn_normal_answer answer;
 
 static const char *normal(const char *text)
 {
-    assert_ok(syn_answer_read(&answer, text, strlen(text)));
+    assert_ok(syn_normal_answer_read(&answer, text, strlen(text)));
     return answer.text;
 }
 
 static int free_answer(void **state)
 {
-    syn_answer_free(&answer);
+    syn_normal_answer_free(&answer);
     return 0;
 }
 
@@ -45,35 +45,35 @@ static void unicode_is_python_s(void **state)
 
 static void bytes_that_are_no_text_are_kept(void **state)
 {
-    syn_answer a = {0};
-    assert_ok(syn_answer_read(&a, "\xff the \xc3", 7));
+    syn_normal_answer a = {0};
+    assert_ok(syn_normal_answer_read(&a, "\xff the \xc3", 7));
     assert_int_equal(a.bytes, 3);
     assert_memory_equal(a.text, "\xff \xc3", 3);
-    syn_answer_free(&a);
+    syn_normal_answer_free(&a);
 }
 
 static void an_answer_has_a_longest_size(void **state)
 {
-    syn_answer a = {0};
+    syn_normal_answer a = {0};
     char *text = calloc(1, SYN_ANSWER_BYTES_MAX + 1);
     assert_non_null(text);
     memset(text, 'x', SYN_ANSWER_BYTES_MAX + 1);
-    assert_ok(syn_answer_read(&a, text, SYN_ANSWER_BYTES_MAX));
-    assert_int_equal(syn_answer_read(&a, text, SYN_ANSWER_BYTES_MAX + 1), SYN_ERR_LIMIT);
+    assert_ok(syn_normal_answer_read(&a, text, SYN_ANSWER_BYTES_MAX));
+    assert_int_equal(syn_normal_answer_read(&a, text, SYN_ANSWER_BYTES_MAX + 1), SYN_ERR_LIMIT);
     free(text);
-    syn_answer_free(&a);
+    syn_normal_answer_free(&a);
 }
 
 static void words_are_counted_as_often_as_both_have_them(void **state)
 {
-    syn_answer a = {0}, b = {0};
-    assert_ok(syn_answer_read(&a, "red red red dog", 15));
-    assert_ok(syn_answer_read(&b, "dog cat red red", 15));
-    assert_int_equal(syn_answer_common(&a, &b), 3);
-    const syn_overlap o = syn_answer_overlap(&a, &b);
+    syn_normal_answer a = {0}, b = {0};
+    assert_ok(syn_normal_answer_read(&a, "red red red dog", 15));
+    assert_ok(syn_normal_answer_read(&b, "dog cat red red", 15));
+    assert_int_equal(syn_normal_answer_common(&a, &b), 3);
+    const syn_overlap o = syn_normal_answer_overlap(&a, &b);
     assert_true(o.precision == .75 && o.recall == .75 && o.f1 == .75);
-    syn_answer_free(&a);
-    syn_answer_free(&b);
+    syn_normal_answer_free(&a);
+    syn_normal_answer_free(&b);
 }
 
 /* ---- Properties over drawn texts ---- */
@@ -92,22 +92,23 @@ static void draw(unsigned *seed, char *out, size_t room)
 
 static void overlap_is_symmetric_bounded_and_one_for_equals(void **state)
 {
-    syn_answer a = {0}, b = {0};
+    syn_normal_answer a = {0}, b = {0};
     unsigned seed = 1;
     char x[128], y[128];
     for (int i = 0; i < 5000; i++) {
         draw(&seed, x, sizeof x);
         draw(&seed, y, sizeof y);
-        assert_ok(syn_answer_read(&a, x, strlen(x)));
-        assert_ok(syn_answer_read(&b, y, strlen(y)));
-        const syn_overlap o = syn_answer_overlap(&a, &b), r = syn_answer_overlap(&b, &a);
+        assert_ok(syn_normal_answer_read(&a, x, strlen(x)));
+        assert_ok(syn_normal_answer_read(&b, y, strlen(y)));
+        const syn_overlap o = syn_normal_answer_overlap(&a, &b),
+                          r = syn_normal_answer_overlap(&b, &a);
         assert_true(o.f1 >= 0 && o.f1 <= 1 && o.precision <= 1 && o.recall <= 1);
         assert_true(o.precision == r.recall && o.recall == r.precision);
         assert_true(fabs(o.f1 - r.f1) < 1e-15);
-        if (syn_answer_equal(&a, &b) && a.bytes) assert_true(o.f1 == 1);
+        if (syn_normal_answer_equal(&a, &b) && a.bytes) assert_true(o.f1 == 1);
     }
-    syn_answer_free(&a);
-    syn_answer_free(&b);
+    syn_normal_answer_free(&a);
+    syn_normal_answer_free(&b);
 }
 
 static void normalising_twice_changes_nothing_more(void **state)

@@ -85,6 +85,7 @@ static void a_system_turn_is_a_question_with_state_goal_and_reference(void **sta
     assert_string_equal(t->messages[0], "You want a hotel");
     assert_int_equal(t->state_count, 1);
     assert_string_equal(t->state[0].slot, "area");
+    assert_int_equal(t->before_count, 0);
     assert_int_equal(t->booked_count, 0);
     assert_string_equal(t->reference, "The Oak is in the east.");
     assert_string_equal(t->delexicalised, "[hotel_name] is in the [hotel_area].");
@@ -94,6 +95,8 @@ static void a_system_turn_is_a_question_with_state_goal_and_reference(void **sta
     assert_string_equal(q->dialogue[1].text, "The Oak is in the east.");
     assert_string_equal(q->task->booked[0], "hotel");
     assert_int_equal(q->task->state_count, 2);
+    assert_int_equal(q->task->before_count, 1);
+    assert_string_equal(q->task->before[0].value, "east");
     assert_string_equal(q->task->delexicalised, "Done: [hotel_reference]");
     assert_null(next()); /* nobody answers the farewell */
 }

@@ -8,7 +8,7 @@
 #include "serve/settings.h"
 #include "trainer/stop.h"
 
-int syn_cmd_data_export(int argc, char **argv);
+syn_status syn_cmd_data_export(int argc, char **argv);
 
 typedef struct export_options {
     const char *history, *format, *out, *org, *provider, *model, *licence;
@@ -140,7 +140,7 @@ static syn_status judge_open(const export_options *o, syn_providers **providers,
     return syn_judge_open(*providers, o->judge, judge);
 }
 
-static syn_status run(int argc, char **argv)
+syn_status syn_cmd_data_export(int argc, char **argv)
 {
     syn_status st;
     export_options o;
@@ -182,9 +182,4 @@ done:
     syn_judge_close(judge);
     syn_providers_close(providers);
     return st;
-}
-
-int syn_cmd_data_export(int argc, char **argv)
-{
-    return syn_exit_code(run(argc, argv));
 }

@@ -1,5 +1,6 @@
 #include "benchmarks/export_item.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@ enum {
     RECORD_QUESTION_BYTES = 300, /* what records of an evaluation keep of a question ... */
     RECORD_MESSAGE_BYTES = 400,  /* ... and of a message; a character is never cut */
     CHARACTER_BYTES = 4,
+    NAMES_BYTES = 2048, /* of a team's models */
     ANSWER_BYTES = 4096 /* of answers that are compared in their normal form */
 };
 
@@ -48,10 +50,44 @@ static json_t *number_of(const json_t *from, const char *name)
     return json_is_number(value) ? json_real(json_number_value(value)) : json_null();
 }
 
+/* The first of the two that says anything. */
 static json_t *named(const char *said, const char *given)
 {
-    if (given && *given) return json_string(given);
-    return json_string(said && *said ? said : "unknown");
+    if (said && *said) return json_string(said);
+    return json_string(given && *given ? given : "unknown");
+}
+
+/* What an agent is by `name`: "provider" or "model". Extractive agents are no model. */
+static const char *agent_is(const json_t *agent, const char *name)
+{
+    const char *said = syn_item_text(agent, name);
+    const bool extractive = strcmp(syn_item_text(agent, "provider"), "extractive") == 0;
+    return *said || !extractive ? said : "extractive";
+}
+
+/* Adds it to a list of names, each once, between commas. */
+static void add_name(char *list, size_t bytes, const char *name)
+{
+    const size_t n = strlen(list), length = strlen(name);
+    for (const char *at = list; length > 0 && (at = strstr(at, name)); at += length) {
+        const bool begins = at == list || at[-1] == ' ';
+        if (begins && (at[length] == 0 || at[length] == ',')) return;
+    }
+    if (length > 0) snprintf(list + n, bytes - n, "%s%s", n ? ", " : "", name);
+}
+
+/* Providers and models of a team, that of the final answer first; left as it is where none is
+ * named. */
+static void team_names(json_t *item, const json_t *first, const json_t *agents)
+{
+    static const char *const names[] = {"provider", "model"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        char list[NAMES_BYTES] = "";
+        add_name(list, sizeof list, agent_is(first, names[k]));
+        for (size_t i = 0; i < json_array_size(agents); i++)
+            add_name(list, sizeof list, agent_is(json_array_get(agents, i), names[k]));
+        if (*list) json_object_set_new(item, names[k], json_string(list));
+    }
 }
 
 static bool was_cut(const char *text, size_t max)
@@ -138,6 +174,8 @@ static void team_read(json_t *item, const json_t *reply)
     const json_t *metrics = json_object_get(reply, "collaboration_metrics");
     const json_t *usage = json_object_get(reply, "usage");
     const char *stopped_by = syn_item_text(reply, "stopped_by");
+    team_names(item, json_object_get(reply, "answered_by"),
+               json_object_get(reply, "agent_responses"));
     json_object_set_new(item, "policy", text_of(syn_item_text(reply, "policy")));
     json_object_set_new(item, "mode", text_of(syn_item_text(reply, "mode")));
     json_object_set_new(item, "short_answer", text_of(syn_item_text(reply, "short_answer")));
@@ -158,6 +196,20 @@ static void team_read(json_t *item, const json_t *reply)
         json_object_set_new(item, "error", json_string("an agent failed"));
 }
 
+/* "provider:model", by which the direct path is asked. */
+static void model_read(json_t *item, const char *name, const syn_item_origin *origin)
+{
+    const char *colon = strchr(name, ':');
+    char provider[64];
+    if (!colon || colon == name || (size_t)(colon - name) >= sizeof provider) {
+        json_object_set_new(item, "model", named(name, origin->model));
+        return;
+    }
+    snprintf(provider, sizeof provider, "%.*s", (int)(colon - name), name);
+    json_object_set_new(item, "provider", named(provider, NULL));
+    json_object_set_new(item, "model", named(colon + 1, origin->model));
+}
+
 /* A chat completion of one model. */
 static void chat_read(json_t *item, const json_t *reply, const syn_item_origin *origin)
 {
@@ -165,7 +217,7 @@ static void chat_read(json_t *item, const json_t *reply, const syn_item_origin *
     const json_t *usage = json_object_get(reply, "usage");
     const char *finish = syn_item_text(choice, "finish_reason");
     json_object_set_new(item, "policy", json_string("direct"));
-    json_object_set_new(item, "model", named(syn_item_text(reply, "model"), origin->model));
+    model_read(item, syn_item_text(reply, "model"), origin);
     json_object_set_new(item, "stopped_by", text_of(finish));
     json_object_set_new(item, "complete", json_boolean(strcmp(finish, "stop") == 0));
     json_object_set_new(item, "tokens", json_integer(syn_item_int(usage, "total_tokens")));
@@ -259,7 +311,8 @@ syn_status syn_item_of_record(const json_t *r, const syn_item_origin *origin, js
     const char *stopped_by = syn_item_text(r, "stopped_by");
     json_object_set_new(item, "id", record_id(r));
     json_object_set_new(item, "source", text_of(benchmark));
-    json_object_set_new(item, "licence", named(licence_of(benchmark), origin->licence));
+    json_object_set_new(item, "licence", named(origin->licence, licence_of(benchmark)));
+    team_names(item, NULL, json_object_get(r, "agents"));
     json_object_set_new(item, "readable", json_boolean(*benchmark && *syn_item_text(r, "id")));
     static const char *const texts[] = {"question", "answer", "short_answer", "policy", "error"};
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)

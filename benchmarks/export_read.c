@@ -171,8 +171,10 @@ static syn_status records_read(const syn_item_source *source, int (*stop)(void),
     syn_json_stream stream = {.fd = -1};
     json_t *results = results_beside(source->history), *record = NULL, *item = NULL;
     syn_item_origin origin = source->origin;
-    if (!origin.provider) origin.provider = syn_item_text(results, "provider");
-    if (!origin.model) origin.model = syn_item_text(results, "model");
+    const char *provider = syn_item_text(results, "provider"),
+               *model = syn_item_text(results, "model");
+    if (*provider) origin.provider = provider;
+    if (*model) origin.model = model;
     SYN_TRY(syn_json_stream_open(&stream, source->history));
     for (;;) {
         syn_slice slice;

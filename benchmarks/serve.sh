@@ -257,14 +257,15 @@ json.dump(r, open(sys.argv[1] + "/chat_lite.json", "w"))' "$work"
     stop "$server"
 }
 
-# How many provider calls follow one another: those that one collaboration takes alone.
+# How many provider calls follow one another: those that one collaboration takes alone. One request
+# a run of load: of several, each would count from the begin of all.
 stage_collaborations() {
     local delay=200 r one rounds
     start_provider --delay $delay
     fresh_store
     start_server
     warmup=0
-    r=$(load --connections 1 --requests 5 --body "$work/ask.json" "${json_type[@]}" "$base/api/v1/collaborate") || return
+    r=$(load --connections 1 --requests 1 --body "$work/ask.json" "${json_type[@]}" "$base/api/v1/collaborate") || return
     one=$(get "$r" ms.p50)
     rounds=$(compute "int($one / $delay)")
     r=$(load --connections 1000 --requests 1000 --timeout 120 --seconds 120 --watch "$server" \

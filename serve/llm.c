@@ -21,7 +21,7 @@ static void free_parts(syn_llm_ticket *c)
     syn_exchange_free(c->exchange);
     c->exchange = NULL;
     c->body = c->model = NULL;
-    c->reply = c->events = (syn_llm_text){0};
+    c->reply = c->events = (syn_buffer){0};
 }
 
 static void unlink_open(syn_llm_ticket *c)

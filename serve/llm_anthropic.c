@@ -45,10 +45,10 @@ static const char *type_of(const json_t *object)
 
 /* ---- whole replies ---- */
 
-static bool add_text(syn_llm_text *t, const json_t *text)
+static bool add_text(syn_buffer *t, const json_t *text)
 {
-    return syn_llm_text_add(t, json_is_string(text) ? json_string_value(text) : "",
-                            json_string_length(text));
+    return syn_buffer_add(t, json_is_string(text) ? json_string_value(text) : "",
+                          json_string_length(text));
 }
 
 static bool take_block(syn_llm_result *r, const json_t *block)
@@ -143,14 +143,8 @@ static syn_llm_event anthropic_event(const char *data, size_t bytes, syn_llm_res
                                      syn_llm_delta *out)
 {
     *out = (syn_llm_delta){0};
-    json_decref(r->event);
-    r->event = json_loadb(data, bytes, 0, NULL);
-    const json_t *error = syn_llm_error_of(r->event);
-    if (error) {
-        syn_llm_read_error(error, r);
-        return SYN_EVENT_ERROR;
-    }
-    if (!json_is_object(r->event)) return SYN_EVENT_MALFORMED;
+    const syn_llm_event read = syn_llm_read_event(data, bytes, r);
+    if (read != SYN_EVENT_DELTA) return read;
     const char *type = type_of(r->event);
     if (strcmp(type, "message_start") == 0) {
         const json_t *message = json_object_get(r->event, "message");

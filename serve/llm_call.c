@@ -90,7 +90,7 @@ static bool on_event(void *user, const char *data, size_t bytes)
     syn_llm_ticket *c = user;
     if (c->said_so) return false;
     c->said_so = bytes == 6 && memcmp(data, "[DONE]", 6) == 0;
-    return syn_llm_text_add(&c->events, data, bytes) && syn_llm_text_add(&c->events, "", 1);
+    return syn_buffer_add(&c->events, data, bytes) && syn_buffer_add(&c->events, "", 1);
 }
 
 static bool only_blanks(const char *data, size_t bytes)
@@ -110,10 +110,10 @@ static bool on_body(void *user, const char *data, size_t bytes)
     c->bytes += bytes;
     c->too_large = (int64_t)c->bytes > c->llm->reply_bytes_max;
     if (c->too_large) return false;
-    if (!c->is_stream || c->http_status != 200) return syn_llm_text_add(&c->reply, data, bytes);
+    if (!c->is_stream || c->http_status != 200) return syn_buffer_add(&c->reply, data, bytes);
     syn_sse_status st = syn_sse_feed(&c->sse, data, bytes, on_event, c);
     c->too_large = st == SYN_SSE_TOO_LARGE;
-    return st == SYN_SSE_OK && (!c->said_so || c->sse.bytes == 0);
+    return st == SYN_SSE_OK && (!c->said_so || c->sse.data.bytes == 0);
 }
 
 /* ---- how an attempt ended ---- */

@@ -30,7 +30,7 @@ void syn_llm_tape_header(syn_llm_ticket *c, const char *content_type)
 void syn_llm_tape_body(syn_llm_ticket *c, const char *data, size_t bytes)
 {
     syn_exchange_attempt *a = attempt_now(c);
-    if (a && !syn_llm_text_add(&a->body, data, bytes)) c->exchange->failed = true;
+    if (a && !syn_buffer_add(&a->body, data, bytes)) c->exchange->failed = true;
 }
 
 void syn_llm_tape_attempt(syn_llm_ticket *c, int end)

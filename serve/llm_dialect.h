@@ -3,18 +3,10 @@
 #ifndef SYN_SERVE_LLM_DIALECT_H
 #define SYN_SERVE_LLM_DIALECT_H
 
+#include "serve/buffer.h"
 #include "serve/llm.h"
 #include "serve/llm_policy.h"
 #include "serve/provider_internal.h"
-
-/* Text that grows as it comes. */
-typedef struct syn_llm_text {
-    char *text; /* NUL-terminated once anything was added */
-    size_t bytes, room;
-} syn_llm_text;
-
-/* False when out of memory. */
-bool syn_llm_text_add(syn_llm_text *t, const char *text, size_t bytes);
 
 /* What was read of one attempt. Zero-initialised by syn_llm_result_begin. */
 typedef struct syn_llm_result {
@@ -28,13 +20,13 @@ typedef struct syn_llm_result {
     int http_status; /* the body's own code where a 200 carries an error */
     char code[64];   /* the error's type or code, letters, digits and '_' only; "" for none */
     /* Of a stream: */
-    syn_llm_text text, reasoning;
-    json_t *tool_calls;      /* put together but for their arguments; NULL: none */
-    syn_llm_text *arguments; /* of each */
-    json_t *event;           /* what the last delta points into */
-    json_t *calls_now;       /* the last delta's tool calls, where the dialect had to make them */
-    int64_t input_tokens;    /* Anthropic's, without the cache; -1: unknown */
-    int blocks[64];          /* Anthropic's content blocks: index of the tool call, -1: none */
+    syn_buffer text, reasoning;
+    json_t *tool_calls;    /* put together but for their arguments; NULL: none */
+    syn_buffer *arguments; /* of each */
+    json_t *event;         /* what the last delta points into */
+    json_t *calls_now;     /* the last delta's tool calls, where the dialect had to make them */
+    int64_t input_tokens;  /* Anthropic's, without the cache; -1: unknown */
+    int blocks[64];        /* Anthropic's content blocks: index of the tool call, -1: none */
 } syn_llm_result;
 
 void syn_llm_result_begin(syn_llm_result *r, bool lenient);
@@ -72,6 +64,8 @@ syn_attempt syn_llm_read_end(syn_llm_result *r, bool said_so);
 /* {"error": {...}}, [{"error": {...}}] or {"error": "..."}; NULL if there is none. */
 const json_t *syn_llm_error_of(const json_t *root);
 void syn_llm_read_error(const json_t *error, syn_llm_result *r);
+/* An event's data as r->event: DELTA for an object that is no error, else ERROR or MALFORMED. */
+syn_llm_event syn_llm_read_event(const char *data, size_t bytes, syn_llm_result *r);
 /* A count may be a float ("prompt_tokens": 12.0); nonsense is "not reported". */
 int64_t syn_llm_count(const json_t *usage, const char *name);
 /* Takes OpenAI's usage object, of whichever provider. */

@@ -48,7 +48,7 @@ static void blot_out(char *text, size_t bytes, const char *secret)
 }
 
 /* A text that is short as JSON; NULL: it is none. */
-static json_t *as_text(const syn_llm_text *body)
+static json_t *as_text(const syn_buffer *body)
 {
     size_t controls = 0;
     for (size_t k = 0; k < body->bytes; k++) {
@@ -58,7 +58,7 @@ static json_t *as_text(const syn_llm_text *body)
     return controls > body->bytes / 16 ? NULL : json_stringn(body->text, body->bytes);
 }
 
-static json_t *as_base64(const syn_llm_text *body)
+static json_t *as_base64(const syn_buffer *body)
 {
     char *text = malloc(4 * (body->bytes / 3 + 1) + 1);
     if (!text) return NULL;
@@ -68,14 +68,14 @@ static json_t *as_base64(const syn_llm_text *body)
     return out;
 }
 
-static bool from_base64(const char *text, size_t bytes, syn_llm_text *out)
+static bool from_base64(const char *text, size_t bytes, syn_buffer *out)
 {
     if (bytes % 4 != 0) return false;
     char *raw = malloc(bytes + 1);
     int n =
         raw ? EVP_DecodeBlock((unsigned char *)raw, (const unsigned char *)text, (int)bytes) : -1;
     for (size_t k = bytes; n > 0 && k > 0 && k + 2 > bytes && text[k - 1] == '='; k--) n--;
-    const bool ok = n >= 0 && syn_llm_text_add(out, raw, (size_t)n);
+    const bool ok = n >= 0 && syn_buffer_add(out, raw, (size_t)n);
     free(raw);
     return ok;
 }
@@ -171,12 +171,12 @@ static bool read_seconds(const json_t *from, const char *name, double *to)
     return json_is_number(value) && *to >= 0 && *to <= 1e9;
 }
 
-static bool read_body(const json_t *from, syn_llm_text *to)
+static bool read_body(const json_t *from, syn_buffer *to)
 {
     const json_t *text = json_object_get(from, "body"), *base64 = json_object_get(from, "base64");
     if (text)
         return json_is_string(text) &&
-               syn_llm_text_add(to, json_string_value(text), json_string_length(text));
+               syn_buffer_add(to, json_string_value(text), json_string_length(text));
     return !base64 || (json_is_string(base64) &&
                        from_base64(json_string_value(base64), json_string_length(base64), to));
 }

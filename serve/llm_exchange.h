@@ -26,7 +26,7 @@ typedef struct syn_exchange_attempt {
     int end;
     double retry_after_s; /* negative: not said */
     char content_type[128];
-    syn_llm_text body; /* the bytes as they came */
+    syn_buffer body; /* the bytes as they came */
 } syn_exchange_attempt;
 
 typedef struct syn_tape_key {

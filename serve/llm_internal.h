@@ -48,7 +48,7 @@ struct syn_llm_ticket {
     bool is_stream;              /* the reply is one */
     bool too_large, said_so;     /* above a cap; the stream's own end has come */
     size_t bytes;
-    syn_llm_text reply, events; /* a whole body; data of events, each with a NUL */
+    syn_buffer reply, events; /* a whole body; data of events, each with a NUL */
     syn_sse sse;
     syn_llm_result result;
     char error[SYN_LLM_ERROR_BYTES];

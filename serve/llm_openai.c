@@ -65,12 +65,12 @@ static char *openai_body(const syn_provider *provider, const syn_llm_call *call)
 /* Content is a string, or an array of parts of which the text ones count. */
 static json_t *joined(const json_t *parts)
 {
-    syn_llm_text t = {0};
-    bool ok = syn_llm_text_add(&t, "", 0);
+    syn_buffer t = {0};
+    bool ok = syn_buffer_add(&t, "", 0);
     for (size_t i = 0; ok && i < json_array_size(parts); i++) {
         const json_t *text = json_object_get(json_array_get(parts, i), "text");
         if (json_is_string(text))
-            ok = syn_llm_text_add(&t, json_string_value(text), json_string_length(text));
+            ok = syn_buffer_add(&t, json_string_value(text), json_string_length(text));
     }
     json_t *out = ok ? json_stringn(t.text, t.bytes) : NULL;
     free(t.text);
@@ -127,14 +127,8 @@ static syn_llm_event openai_event(const char *data, size_t bytes, syn_llm_result
     *out = (syn_llm_delta){0};
     if (bytes == 6 && memcmp(data, "[DONE]", 6) == 0) return SYN_EVENT_END;
     if (strspn(data, " \t") == bytes) return SYN_EVENT_NOTHING;
-    json_decref(r->event);
-    r->event = json_loadb(data, bytes, 0, NULL);
-    const json_t *error = syn_llm_error_of(r->event);
-    if (error) {
-        syn_llm_read_error(error, r);
-        return SYN_EVENT_ERROR;
-    }
-    if (!json_is_object(r->event)) return SYN_EVENT_MALFORMED;
+    const syn_llm_event read = syn_llm_read_event(data, bytes, r);
+    if (read != SYN_EVENT_DELTA) return read;
     const json_t *choice = json_array_get(json_object_get(r->event, "choices"), 0);
     const json_t *delta = json_object_get(choice, "delta");
     const json_t *usage = json_object_get(r->event, "usage");
@@ -148,9 +142,9 @@ static syn_llm_event openai_event(const char *data, size_t bytes, syn_llm_result
     if (!out->reasoning) out->reasoning = text_of(delta, "reasoning");
     const json_t *calls = json_object_get(delta, "tool_calls");
     if (json_array_size(calls) > 0) out->tool_calls = calls;
-    if ((out->text && !syn_llm_text_add(&r->text, out->text, strlen(out->text))) ||
+    if ((out->text && !syn_buffer_add(&r->text, out->text, strlen(out->text))) ||
         (out->reasoning &&
-         !syn_llm_text_add(&r->reasoning, out->reasoning, strlen(out->reasoning))) ||
+         !syn_buffer_add(&r->reasoning, out->reasoning, strlen(out->reasoning))) ||
         (out->tool_calls && !syn_llm_gather(r, out->tool_calls)))
         return SYN_EVENT_MALFORMED;
     return out->text || out->reasoning || out->tool_calls ? SYN_EVENT_DELTA : SYN_EVENT_NOTHING;

@@ -1,4 +1,4 @@
-/* What the dialects share: texts that grow, errors, usage, the end of a stream. */
+/* What the dialects share: errors, usage, the end of a stream. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,21 +6,6 @@
 #include "serve/llm_dialect.h"
 
 enum { TOOL_CALLS_MAX = 128 };
-
-bool syn_llm_text_add(syn_llm_text *t, const char *text, size_t bytes)
-{
-    if (t->bytes + bytes + 1 > t->room) {
-        size_t room = 2 * (t->bytes + bytes) + 64;
-        char *grown = realloc(t->text, room);
-        if (!grown) return false;
-        t->text = grown;
-        t->room = room;
-    }
-    memcpy(t->text + t->bytes, text, bytes);
-    t->bytes += bytes;
-    t->text[t->bytes] = 0;
-    return true;
-}
 
 void syn_llm_result_begin(syn_llm_result *r, bool lenient)
 {
@@ -105,6 +90,18 @@ void syn_llm_read_error(const json_t *error, syn_llm_result *r)
     double status = json_number_value(code);
     if (json_is_string(code)) status = atof(json_string_value(code));
     r->http_status = status >= 400 && status <= 599 ? (int)status : status_of_code(r->code);
+}
+
+syn_llm_event syn_llm_read_event(const char *data, size_t bytes, syn_llm_result *r)
+{
+    json_decref(r->event);
+    r->event = json_loadb(data, bytes, 0, NULL);
+    const json_t *error = syn_llm_error_of(r->event);
+    if (error) {
+        syn_llm_read_error(error, r);
+        return SYN_EVENT_ERROR;
+    }
+    return json_is_object(r->event) ? SYN_EVENT_DELTA : SYN_EVENT_MALFORMED;
 }
 
 /* ---- usage ---- */
@@ -195,11 +192,11 @@ json_t *syn_llm_chat(const syn_llm_call *call)
 
 static bool add_call(syn_llm_result *r, size_t count)
 {
-    syn_llm_text *grown = realloc(r->arguments, (count + 1) * sizeof *grown);
+    syn_buffer *grown = realloc(r->arguments, (count + 1) * sizeof *grown);
     if (!grown) return false;
     r->arguments = grown;
-    grown[count] = (syn_llm_text){0};
-    return syn_llm_text_add(&grown[count], "", 0) &&
+    grown[count] = (syn_buffer){0};
+    return syn_buffer_add(&grown[count], "", 0) &&
            json_array_append_new(r->tool_calls,
                                  json_pack("{s:s, s:{}}", "type", "function", "function")) == 0;
 }
@@ -219,8 +216,8 @@ static bool gather_one(syn_llm_result *r, const json_t *piece, size_t position)
     if (json_string_length(name) > 0)
         json_object_set(json_object_get(call, "function"), "name", name);
     return !json_is_string(arguments) ||
-           syn_llm_text_add(&r->arguments[at], json_string_value(arguments),
-                            json_string_length(arguments));
+           syn_buffer_add(&r->arguments[at], json_string_value(arguments),
+                          json_string_length(arguments));
 }
 
 bool syn_llm_gather(syn_llm_result *r, const json_t *calls)

@@ -15,7 +15,7 @@ enum { LINE_BYTES_MAX = 64 << 20, SAID_BYTES = 600 };
 
 typedef struct request {
     CURL *easy;
-    syn_llm_text line; /* the one under way; of an error, the whole body */
+    syn_buffer line; /* the one under way; of an error, the whole body */
     void (*event)(void *user, const json_t *event);
     void *user;
     bool too_large, malformed;
@@ -41,7 +41,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
         const char *end = status == 200 ? memchr(data + at, '\n', bytes - at) : NULL;
         size_t n = end ? (size_t)(end - data) - at : bytes - at;
         r->too_large = r->line.bytes + n > LINE_BYTES_MAX;
-        if (r->too_large || !syn_llm_text_add(&r->line, data + at, n)) return 0;
+        if (r->too_large || !syn_buffer_add(&r->line, data + at, n)) return 0;
         at += n + (end != NULL);
         if (end && r->line.bytes > 0 && !take_line(r)) return 0;
     }

@@ -5,31 +5,21 @@
 
 static syn_sse_status append(syn_sse *s, const char *bytes, size_t count)
 {
-    if (s->bytes + count > SYN_SSE_EVENT_BYTES_MAX) return SYN_SSE_TOO_LARGE;
-    if (s->bytes + count + 1 > s->room) {
-        size_t room = 2 * (s->bytes + count) + 256;
-        char *grown = realloc(s->data, room);
-        if (!grown) return SYN_SSE_MEMORY;
-        s->data = grown;
-        s->room = room;
-    }
-    memcpy(s->data + s->bytes, bytes, count);
-    s->bytes += count;
-    s->data[s->bytes] = 0;
-    return SYN_SSE_OK;
+    if (s->data.bytes + count > SYN_SSE_EVENT_BYTES_MAX) return SYN_SSE_TOO_LARGE;
+    return syn_buffer_add(&s->data, bytes, count) ? SYN_SSE_OK : SYN_SSE_MEMORY;
 }
 
 /* The line at line_at becomes data of the event, or goes. */
 static void take_line(syn_sse *s)
 {
-    char *line = s->data + s->line_at;
-    size_t bytes = s->bytes - s->line_at, skip = 5;
+    char *line = s->data.text + s->line_at;
+    size_t bytes = s->data.bytes - s->line_at, skip = 5;
     if (!s->passed_mark && bytes >= 3 && memcmp(line, "\xEF\xBB\xBF", 3) == 0) {
         bytes -= 3;
         memmove(line, line + 3, bytes);
     }
     s->passed_mark = true;
-    s->bytes = s->line_at;
+    s->data.bytes = s->line_at;
     bool data = bytes >= 4 && memcmp(line, "data", 4) == 0 && (bytes == 4 || line[4] == ':');
     if (!data) return;
     if (bytes == 4) skip = 4;
@@ -38,24 +28,24 @@ static void take_line(syn_sse *s)
     char *to = line;
     if (s->has_data) *to++ = '\n';
     memmove(to, line + skip, bytes - skip);
-    s->bytes = (size_t)(to - s->data) + bytes - skip;
-    s->line_at = s->bytes;
+    s->data.bytes = (size_t)(to - s->data.text) + bytes - skip;
+    s->line_at = s->data.bytes;
     s->has_data = true;
 }
 
 static syn_sse_status end_line(syn_sse *s, bool (*event)(void *, const char *, size_t), void *user)
 {
-    if (s->bytes > s->line_at) {
+    if (s->data.bytes > s->line_at) {
         take_line(s);
         return SYN_SSE_OK;
     }
     s->passed_mark = true;
     bool go_on = true;
     if (s->has_data) {
-        s->data[s->bytes] = 0;
-        go_on = event(user, s->data, s->bytes);
+        s->data.text[s->data.bytes] = 0;
+        go_on = event(user, s->data.text, s->data.bytes);
     }
-    s->bytes = s->line_at = 0;
+    s->data.bytes = s->line_at = 0;
     s->has_data = false;
     return go_on ? SYN_SSE_OK : SYN_SSE_STOPPED;
 }
@@ -80,6 +70,6 @@ syn_sse_status syn_sse_feed(syn_sse *s, const char *bytes, size_t count,
 
 void syn_sse_free(syn_sse *s)
 {
-    free(s->data);
+    free(s->data.text);
     *s = (syn_sse){0};
 }

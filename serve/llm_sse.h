@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "serve/buffer.h"
+
 enum { SYN_SSE_EVENT_BYTES_MAX = 1 << 20 };
 
 typedef enum syn_sse_status {
@@ -20,8 +22,8 @@ typedef enum syn_sse_status {
 
 /* Zero-initialised; ends with syn_sse_free. */
 typedef struct syn_sse {
-    char *data; /* of the event so far, then the line under way */
-    size_t bytes, line_at, room;
+    syn_buffer data; /* of the event so far, then the line under way */
+    size_t line_at;
     bool has_data, after_cr, passed_mark;
 } syn_sse;
 

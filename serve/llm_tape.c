@@ -123,7 +123,7 @@ static syn_status take_line(syn_tape *t, const char *line, size_t bytes, int64_t
 
 /* All lines of the buffer that are whole; *used: their bytes, `at` is where it stands in the file.
  */
-static syn_status take_lines(syn_tape *t, const syn_llm_text *buffer, int64_t at, size_t *used)
+static syn_status take_lines(syn_tape *t, const syn_buffer *buffer, int64_t at, size_t *used)
 {
     *used = 0;
     for (const char *end;
@@ -146,7 +146,7 @@ static syn_status take_lines(syn_tape *t, const syn_llm_text *buffer, int64_t at
 
 static syn_status read_all(syn_tape *t)
 {
-    syn_llm_text buffer = {0};
+    syn_buffer buffer = {0};
     char *block = malloc(BLOCK_BYTES);
     int64_t at = 0; /* of the buffer */
     syn_status st = block ? SYN_OK : syn_fail(SYN_ERR_MEMORY, "out of memory for %s", t->path);
@@ -156,7 +156,7 @@ static syn_status read_all(syn_tape *t)
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) st = syn_fail(SYN_ERR_IO, "%s: %s", t->path, strerror(errno));
         if (got <= 0) break;
-        if (!syn_llm_text_add(&buffer, block, (size_t)got))
+        if (!syn_buffer_add(&buffer, block, (size_t)got))
             st = syn_fail(SYN_ERR_MEMORY, "out of memory for %s", t->path);
         if (st == SYN_OK) st = take_lines(t, &buffer, at, &used);
         if (st != SYN_OK) break;

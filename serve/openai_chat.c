@@ -15,7 +15,7 @@ static void free_chat(syn_chat *c)
     json_decref(c->final_chat);
     free(c->model);
     free(c->question);
-    free(c->heard);
+    free(c->heard.text);
     free(c->asked);
     free(c->sent);
     if (c->watch.owner)

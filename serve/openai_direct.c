@@ -136,7 +136,7 @@ static const char *sentence_of(int status)
 static void keep_partial(syn_chat *c, const syn_llm_reply *reply)
 {
     if (!reply->partial) return;
-    const char *heard = c->heard ? c->heard : "";
+    const char *heard = c->heard.text ? c->heard.text : "";
     json_t *record = json_pack("{s:s, s:s, s:b, s:s}", "id", c->head.id, "model", c->model,
                                "partial", true, "content", heard);
     char *text = syn_chat_text(record);
@@ -166,17 +166,8 @@ static void fail(syn_chat *c, const syn_llm_reply *reply)
 
 static void hear(syn_chat *c, const char *text)
 {
-    const size_t n = syn_utf8_prefix(text, SYN_DB_TEXT_BYTES_MAX - 1 - c->heard_bytes);
-    if (c->heard_bytes + n + 1 > c->heard_room) {
-        size_t room = 2 * (c->heard_bytes + n + 1);
-        char *grown = realloc(c->heard, room);
-        if (!grown) return;
-        c->heard = grown;
-        c->heard_room = room;
-    }
-    memcpy(c->heard + c->heard_bytes, text, n);
-    c->heard_bytes += n;
-    c->heard[c->heard_bytes] = 0;
+    (void)syn_buffer_add(&c->heard, text,
+                         syn_utf8_prefix(text, SYN_DB_TEXT_BYTES_MAX - 1 - c->heard.bytes));
 }
 
 static void on_delta(void *context, const syn_llm_delta *delta)

@@ -2,6 +2,7 @@
 #ifndef SYN_SERVE_OPENAI_INTERNAL_H
 #define SYN_SERVE_OPENAI_INTERNAL_H
 
+#include "serve/buffer.h"
 #include "serve/collaboration.h"
 #include "serve/guard.h"
 #include "serve/llm.h"
@@ -65,8 +66,7 @@ typedef struct syn_chat {
     char *sent;       /* to the provider */
     syn_llm_ticket *ticket;
     syn_stop_watch watch; /* its owner is the chat; NULL: not begun */
-    char *heard;          /* what has been streamed, for the record of a stream that fails */
-    size_t heard_bytes, heard_room;
+    syn_buffer heard;     /* what has been streamed, for the record of a stream that fails */
     /* Of a team: */
     syn_collaboration *team;
     json_t *final_chat;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "serve/buffer.h"
+
 enum { STOPS_MAX = 16, TOKENS_MAX = 1000000 };
 
 bool syn_chat_refuse(syn_chat_fault *fault, int status, const char *code, const char *field,
@@ -151,27 +153,13 @@ bool syn_chat_read(const json_t *body, syn_chat_request *out, syn_chat_fault *fa
 /* ---- texts of messages ---- */
 
 typedef struct builder {
-    char *bytes;
-    size_t count, room;
+    syn_buffer buffer;
     bool failed;
 } builder;
 
 static void add_n(builder *t, const char *bytes, size_t count)
 {
-    if (t->failed) return;
-    if (t->count + count + 1 > t->room) {
-        size_t room = 2 * (t->count + count + 1);
-        char *grown = realloc(t->bytes, room);
-        if (!grown) {
-            t->failed = true;
-            return;
-        }
-        t->bytes = grown;
-        t->room = room;
-    }
-    memcpy(t->bytes + t->count, bytes, count);
-    t->count += count;
-    t->bytes[t->count] = 0;
+    if (!t->failed) t->failed = !syn_buffer_add(&t->buffer, bytes, count);
 }
 
 static void add(builder *t, const char *bytes)
@@ -199,8 +187,8 @@ static void add_content(builder *t, const json_t *message)
 /* The text, to be freed; NULL: out of memory. */
 static char *finished(builder *t)
 {
-    if (!t->failed) return t->bytes;
-    free(t->bytes);
+    if (!t->failed) return t->buffer.text;
+    free(t->buffer.text);
     return NULL;
 }
 
@@ -263,13 +251,13 @@ static void add_turn(builder *t, const json_t *message)
     add_content(&words, message);
     if (words.failed)
         t->failed = true;
-    else if (words.count > 0) {
+    else if (words.buffer.bytes > 0) {
         add(t, speaker(message));
         add(t, ": ");
-        add_n(t, words.bytes, words.count);
+        add_n(t, words.buffer.text, words.buffer.bytes);
         add(t, "\n");
     }
-    free(words.bytes);
+    free(words.buffer.text);
 }
 
 char *syn_chat_dialogue(const syn_chat_request *r)
@@ -296,7 +284,7 @@ static char *instructions(const json_t *messages)
     json_array_foreach(messages, k, message)
     {
         if (!is_instruction(message)) continue;
-        if (t.count > 0) add(&t, "\n\n");
+        if (t.buffer.bytes > 0) add(&t, "\n\n");
         add_content(&t, message);
     }
     return finished(&t);

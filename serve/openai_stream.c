@@ -4,6 +4,8 @@
 #include <string.h>
 #include <uv.h>
 
+#include "serve/buffer.h"
+
 enum { SLICE_BYTES = 64 << 10 };
 
 struct syn_chat_stream {
@@ -15,14 +17,14 @@ struct syn_chat_stream {
     bool broken, told;            /* nothing is sent any more; the owner knows */
     bool silent;                  /* since the last tick of the timer */
     bool said, reasoned, content; /* its role, some reasoning, some of the answer */
-    char *waiting;                /* bytes [at, count) that the server had no room for */
-    size_t at, count, room;
+    syn_buffer waiting;           /* from `at` on what the server had no room for */
+    size_t at;
 };
 
 static void free_stream(uv_handle_t *handle)
 {
     syn_chat_stream *s = (syn_chat_stream *)handle;
-    free(s->waiting);
+    free(s->waiting.text);
     free(s);
 }
 
@@ -93,27 +95,16 @@ static void break_off(syn_chat_stream *s)
 
 static void keep_waiting(syn_chat_stream *s, const char *bytes, size_t n)
 {
-    if (s->count - s->at + n > SYN_CHAT_WAITING_BYTES_MAX) {
+    if (s->waiting.bytes - s->at + n > SYN_CHAT_WAITING_BYTES_MAX) {
         break_off(s);
         return;
     }
     if (s->at > 0) {
-        memmove(s->waiting, s->waiting + s->at, s->count - s->at);
-        s->count -= s->at;
+        memmove(s->waiting.text, s->waiting.text + s->at, s->waiting.bytes - s->at);
+        s->waiting.bytes -= s->at;
         s->at = 0;
     }
-    if (s->count + n > s->room) {
-        size_t room = 2 * (s->count + n);
-        char *grown = realloc(s->waiting, room);
-        if (!grown) {
-            break_off(s);
-            return;
-        }
-        s->waiting = grown;
-        s->room = room;
-    }
-    memcpy(s->waiting + s->count, bytes, n);
-    s->count += n;
+    if (!syn_buffer_add(&s->waiting, bytes, n)) break_off(s);
 }
 
 static void send_bytes(syn_chat_stream *s, const char *bytes, size_t n)
@@ -121,7 +112,7 @@ static void send_bytes(syn_chat_stream *s, const char *bytes, size_t n)
     if (s->broken) return;
     if (!s->begun) begin(s);
     s->silent = false;
-    if (s->count > s->at) {
+    if (s->waiting.bytes > s->at) {
         keep_waiting(s, bytes, n);
         return;
     }
@@ -136,9 +127,9 @@ static void send_bytes(syn_chat_stream *s, const char *bytes, size_t n)
 /* What the server takes of that which waits. */
 static void send_waiting(syn_chat_stream *s)
 {
-    while (s->at < s->count && !s->broken) {
-        size_t n = s->count - s->at < SLICE_BYTES ? s->count - s->at : SLICE_BYTES;
-        syn_status st = syn_http_stream_write(s->request, s->waiting + s->at, n);
+    while (s->at < s->waiting.bytes && !s->broken) {
+        size_t n = s->waiting.bytes - s->at < SLICE_BYTES ? s->waiting.bytes - s->at : SLICE_BYTES;
+        syn_status st = syn_http_stream_write(s->request, s->waiting.text + s->at, n);
         if (st == SYN_ERR_LIMIT) {
             syn_http_on_room(s->request, on_room);
             return;
@@ -146,13 +137,13 @@ static void send_waiting(syn_chat_stream *s)
         if (st != SYN_OK) break_off(s);
         s->at += n;
     }
-    s->at = s->count = 0;
+    s->at = s->waiting.bytes = 0;
 }
 
 /* Answers the visit once nothing waits any more. */
 static void settle(syn_chat_stream *s)
 {
-    if (!s->ending || (s->at < s->count && !s->broken)) return;
+    if (!s->ending || (s->at < s->waiting.bytes && !s->broken)) return;
     const syn_chat_stream_hooks hooks = s->hooks;
     if (s->broken)
         syn_http_stream_abort(s->request);

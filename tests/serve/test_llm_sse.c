@@ -114,7 +114,7 @@ static void an_event_or_a_line_above_a_mebibyte_is_too_large(void **state)
         for (; st == SYN_SSE_OK && fed < 2 << 20; fed += sizeof filler)
             st = syn_sse_feed(&s, filler, sizeof filler, take, &e);
         assert_int_equal(st, SYN_SSE_TOO_LARGE);
-        assert_true(fed <= (1 << 20) + sizeof filler && s.room <= 4 << 20);
+        assert_true(fed <= (1 << 20) + sizeof filler && s.data.room <= 4 << 20);
         syn_sse_free(&s);
     }
     syn_sse s = {0};

@@ -7,8 +7,6 @@
 #include <sys/stat.h>
 
 #include "benchmarks/live.h"
-#include "checkpoints/checkpoint.h"
-#include "checkpoints/files.h"
 #include "kernels/base/log.h"
 #include "serve/llm_tape.h"
 #include "trainer/stop.h"
@@ -304,22 +302,13 @@ static syn_status close_tape(syn_tape *tape, syn_status st)
     return st == SYN_OK ? closed : syn_fail(st, "%s", said);
 }
 
-static syn_status weights_of(const char *checkpoint, char out[SYN_SHA256_TEXT])
-{
-    syn_checkpoint *cp;
-    SYN_RETURN_IF(syn_checkpoint_open(checkpoint, &cp));
-    snprintf(out, SYN_SHA256_TEXT, "%s", syn_checkpoint_content_sha256(cp));
-    syn_checkpoint_close(cp);
-    return SYN_OK;
-}
-
 static syn_status evaluate(const live_options *o)
 {
     syn_status st;
     syn_live_plan plan = {0};
     syn_agents agents = {0};
     syn_deciders *deciders = NULL;
-    char found[PATH_BYTES], weights[SYN_SHA256_TEXT];
+    char found[PATH_BYTES];
     char(*paths)[PATH_BYTES] = calloc(SYN_LIVE_BENCHMARKS_MAX, sizeof *paths);
     if (!paths) return syn_fail(SYN_ERR_MEMORY, "out of memory for the run");
     SYN_TRY(make_plan(o, paths, &plan));
@@ -329,10 +318,7 @@ static syn_status evaluate(const live_options *o)
                               o->record ? SYN_TAPE_RECORD : SYN_TAPE_REPLAY, &plan.tape));
     plan.checkpoint = o->checkpoint ? o->checkpoint : syn_decider_default(found, sizeof found);
     SYN_TRY(syn_deciders_open(plan.checkpoint, NULL, &deciders));
-    if (plan.checkpoint) {
-        SYN_TRY(weights_of(plan.checkpoint, weights));
-        plan.weights = weights;
-    }
+    plan.weights = syn_deciders_weights(deciders);
     plan.deciders = deciders;
     plan.agents_are = &agents;
     say_who(&plan);

@@ -54,6 +54,11 @@ const syn_model *syn_deciders_model(const syn_deciders *d)
     return d->minds ? syn_minds_model(d->minds) : NULL;
 }
 
+const char *syn_deciders_weights(const syn_deciders *d)
+{
+    return d->minds ? syn_minds_weights(d->minds) : NULL;
+}
+
 syn_status syn_decider_make(syn_deciders *d, void (*wake)(void *user), void *user, syn_decider *out)
 {
     SYN_REQUIRE(d && out, "syn_decider_make: an argument is NULL");

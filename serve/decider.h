@@ -31,6 +31,9 @@ void syn_deciders_close(syn_deciders *d);
 const char *syn_deciders_policy(const syn_deciders *d);      /* "trained" or "rule" */
 syn_scorer_queue *syn_deciders_queue(const syn_deciders *d); /* NULL for the rule */
 const syn_model *syn_deciders_model(const syn_deciders *d);  /* NULL for the rule */
+/* SHA-256 (hex) of the checkpoint's tensors, as checkpoints/checkpoint.h has it; NULL for the rule.
+ */
+const char *syn_deciders_weights(const syn_deciders *d);
 
 /* A decider for one collaboration; any thread. Where its answer is pending, `wake` is called once
  * it is there, on any thread, perhaps before observe has returned: it has the round ticked on its

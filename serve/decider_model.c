@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoints/files.h"
 #include "checkpoints/model_file.h"
 #include "engine/text.h"
 #include "serve/decider_rows.h"
@@ -46,6 +47,7 @@ typedef struct mind {
 struct syn_minds {
     syn_ctx ctx;
     syn_model model;
+    char weights[SYN_SHA256_TEXT];
     bool has_ctx, has_model;
     syn_scorer_queue *queue;
     pthread_mutex_t lock; /* of what follows, and of all minds' stages; taken before the queue's */
@@ -388,13 +390,16 @@ syn_status syn_minds_open(const char *checkpoint, const syn_scorer_queue_options
                           syn_minds **out)
 {
     syn_status st;
+    syn_checkpoint *cp = NULL;
     syn_minds *of = calloc(1, sizeof *of);
     if (!of) return syn_fail(SYN_ERR_MEMORY, "out of memory for the networks");
     pthread_mutex_init(&of->lock, NULL);
     SYN_TRY(syn_ctx_init(&of->ctx, SYN_DEVICE_CPU, 1));
     of->has_ctx = true;
-    SYN_TRY(syn_model_load(&of->ctx, checkpoint, &of->model, NULL, NULL));
+    SYN_TRY(syn_checkpoint_open(checkpoint, &cp));
+    SYN_TRY(syn_model_read(&of->ctx, cp, &of->model));
     of->has_model = true;
+    snprintf(of->weights, sizeof of->weights, "%s", syn_checkpoint_content_sha256(cp));
     if (!of->model.has_policy) {
         st = syn_fail(SYN_ERR_UNSUPPORTED,
                       "checkpoint %s: holds no trained policy; run 'syncog train' first",
@@ -404,9 +409,9 @@ syn_status syn_minds_open(const char *checkpoint, const syn_scorer_queue_options
     of->slots_max = queue->scorer.slots - queue->scorer.slots / 16;
     SYN_TRY(syn_scorer_queue_open(&of->model, queue, &of->queue));
     *out = of;
-    return SYN_OK;
 done:
-    syn_minds_close(of);
+    syn_checkpoint_close(cp);
+    if (st != SYN_OK) syn_minds_close(of);
     return st;
 }
 
@@ -423,6 +428,11 @@ void syn_minds_close(syn_minds *of)
 syn_scorer_queue *syn_minds_queue(const syn_minds *of)
 {
     return of->queue;
+}
+
+const char *syn_minds_weights(const syn_minds *of)
+{
+    return of->weights;
 }
 
 const syn_model *syn_minds_model(const syn_minds *of)

@@ -12,6 +12,7 @@ SYN_WARN_UNUSED syn_status syn_minds_open(const char *checkpoint,
                                           const syn_scorer_queue_options *queue, syn_minds **out);
 void syn_minds_close(syn_minds *minds); /* NULL is allowed */
 syn_scorer_queue *syn_minds_queue(const syn_minds *minds);
+const char *syn_minds_weights(const syn_minds *minds);
 const syn_model *syn_minds_model(const syn_minds *minds);
 
 SYN_WARN_UNUSED syn_status syn_mind_make(syn_minds *minds, void (*wake)(void *user), void *user,

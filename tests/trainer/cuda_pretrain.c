@@ -13,18 +13,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static void corpus_upload(void)
-{
-    device_open();
-    assert_ok(syn_corpus_upload(&w.gpu, &w.corpus));
-}
-
-static void device_close(void)
-{
-    syn_corpus_unload(&w.gpu, &w.corpus);
-    syn_ctx_free(&w.gpu);
-}
-
 static syn_pretrain_config config(double dropout)
 {
     syn_pretrain_config c = SYN_PRETRAIN_DEFAULT;
@@ -134,7 +122,7 @@ static void compare(syn_phase phase, const syn_pretrain_config *cfg)
     assert_true(cpu.p.params.step == 10 && gpu.p.params.step == 10);
     side_close(&cpu);
     side_close(&gpu);
-    device_close();
+    corpus_unload();
 }
 
 static void ten_steps_of_each_phase_are_those_of_the_cpu(void **state)
@@ -176,7 +164,7 @@ static void equal_seeds_give_equal_bits(void **state)
         hash[k] = syn_params_hash(&p.params);
         assert_true(p.params.m && p.calibrated[SYN_GAP].temperature > 0);
         syn_perception_free(&w.cpu, &p);
-        device_close();
+        corpus_unload();
     }
     assert_true(hash[0] == hash[1]);
 }
@@ -197,7 +185,7 @@ static void a_fit_on_the_device_judges_as_one_on_the_cpu(void **state)
         assert_true(fabsf(cpu.calibrated[k].offset - gpu.calibrated[k].offset) < 1e-2f);
     syn_perception_free(&w.cpu, &cpu);
     syn_perception_free(&w.cpu, &gpu);
-    device_close();
+    corpus_unload();
 }
 
 /* The step that would spread it is not taken, nor any after it. */
@@ -219,7 +207,7 @@ static void a_gradient_that_is_not_finite_ends_the_fit(void **state)
     for (int64_t k = 0; k < s.p.params.total; k++) assert_true(moment[k] == 0);
     free(moment);
     side_close(&s);
-    device_close();
+    corpus_unload();
 }
 
 int main(void)

@@ -12,18 +12,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static void corpus_upload(void)
-{
-    device_open();
-    assert_ok(syn_corpus_upload(&w.gpu, &w.corpus));
-}
-
-static void device_close(void)
-{
-    syn_corpus_unload(&w.gpu, &w.corpus);
-    syn_ctx_free(&w.gpu);
-}
-
 /* A model whose state encoder has been trained on ctx; syn_model_free it. */
 static void train(syn_ctx *ctx, syn_model *m, syn_state_result *r)
 {
@@ -49,7 +37,7 @@ static void a_few_steps_are_those_of_the_cpu(void **state)
     assert_true(fabs(got.accuracy - want.accuracy) < 0.01);
     syn_model_free(&w.cpu, &cpu);
     syn_model_free(&w.cpu, &gpu);
-    device_close();
+    corpus_unload();
 }
 
 static void equal_seeds_give_equal_bits(void **state)
@@ -62,7 +50,7 @@ static void equal_seeds_give_equal_bits(void **state)
         train(&w.gpu, &m, &r);
         hash[k] = syn_params_hash(&m.control.params);
         syn_model_free(&w.cpu, &m);
-        device_close();
+        corpus_unload();
     }
     assert_true(hash[0] == hash[1]);
 }

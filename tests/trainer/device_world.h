@@ -52,4 +52,16 @@ static inline void device_open(void)
     skip();
 }
 
+static inline void corpus_upload(void)
+{
+    device_open();
+    assert_ok(syn_corpus_upload(&w.gpu, &w.corpus));
+}
+
+static inline void corpus_unload(void)
+{
+    syn_corpus_unload(&w.gpu, &w.corpus);
+    syn_ctx_free(&w.gpu);
+}
+
 #endif

@@ -1,33 +1,17 @@
 #include "serve/calibration.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
-enum { FILE_BYTES_MAX = 1 << 20 };
+#include "serve/text_file.h"
+
+enum { FILE_MIB_MAX = 1 };
 
 struct syn_calibrations {
     json_t *models; /* NULL: none */
 };
-
-static syn_status read_file(const char *path, char **text, size_t *bytes)
-{
-    FILE *f = fopen(path, "r");
-    *text = NULL;
-    if (!f) return syn_fail(SYN_ERR_IO, "%s: %s", path, strerror(errno));
-    *text = malloc(FILE_BYTES_MAX + 1);
-    *bytes = *text ? fread(*text, 1, FILE_BYTES_MAX + 1, f) : 0;
-    const bool failed = ferror(f) != 0;
-    fclose(f);
-    if (!*text) return syn_fail(SYN_ERR_MEMORY, "out of memory for %s", path);
-    if (failed) return syn_fail(SYN_ERR_IO, "%s: it cannot be read", path);
-    if (*bytes > FILE_BYTES_MAX)
-        return syn_fail(SYN_ERR_LIMIT, "%s: it is larger than 1 MiB", path);
-    return SYN_OK;
-}
 
 /* A model's name comes from outside: it is shown as far as it is plain. */
 static void show(char *to, size_t room, const char *name)
@@ -68,7 +52,7 @@ syn_status syn_calibrations_open(const char *path, syn_calibrations **out)
     syn_calibrations *c = calloc(1, sizeof *c);
     if (!c) return syn_fail(SYN_ERR_MEMORY, "out of memory for the calibration");
     if (path && *path) {
-        SYN_TRY(read_file(path, &text, &bytes));
+        SYN_TRY(syn_text_file_read(path, FILE_MIB_MAX, &text, &bytes));
         c->models = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
         st = c->models ? check(path, c->models)
                        : syn_fail(SYN_ERR_FORMAT, "%s:%d: this is not JSON", path, error.line);

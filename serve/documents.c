@@ -1,13 +1,11 @@
 #include "serve/documents.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <jansson.h>
 
+#include "serve/text_file.h"
 #include "serve/words.h"
 
 enum { ARENA_BYTES_MAX = 64 << 20 };
@@ -192,37 +190,12 @@ done:
     return st;
 }
 
-static syn_status read_file(const char *path, char **text, size_t *bytes)
-{
-    struct stat about;
-    FILE *f = fopen(path, "rb");
-    if (!f) return syn_fail(SYN_ERR_IO, "%s: %s", path, strerror(errno));
-    syn_status st = SYN_OK;
-    if (fstat(fileno(f), &about) != 0 || S_ISDIR(about.st_mode)) {
-        st = syn_fail(SYN_ERR_IO, "%s: is a folder, not a file", path);
-        goto done;
-    }
-    *text = malloc(SYN_DOCUMENTS_FILE_BYTES_MAX + 1);
-    if (!*text) {
-        st = syn_fail(SYN_ERR_MEMORY, "%s: out of memory", path);
-        goto done;
-    }
-    *bytes = fread(*text, 1, SYN_DOCUMENTS_FILE_BYTES_MAX + 1, f);
-    if (ferror(f)) st = syn_fail(SYN_ERR_IO, "%s: %s", path, strerror(errno));
-    if (*bytes > SYN_DOCUMENTS_FILE_BYTES_MAX)
-        st = syn_fail(SYN_ERR_LIMIT, "%s: larger than %d MiB", path,
-                      SYN_DOCUMENTS_FILE_BYTES_MAX >> 20);
-done:
-    fclose(f);
-    return st;
-}
-
 syn_status syn_documents_load(const char *path, int agents, syn_documents *out)
 {
     char *text = NULL;
     size_t bytes = 0;
     memset(out, 0, sizeof *out);
-    syn_status st = read_file(path, &text, &bytes);
+    syn_status st = syn_text_file_read(path, SYN_DOCUMENTS_FILE_BYTES_MAX >> 20, &text, &bytes);
     if (st == SYN_OK) st = syn_documents_parse(path, text, bytes, agents, out);
     free(text);
     return st;

@@ -175,3 +175,9 @@ const char *syn_time_text(double seconds, char out[SYN_NUMBER_TEXT])
     strftime(out, SYN_NUMBER_TEXT, "%Y-%m-%d %H:%M:%S UTC", &parts);
     return out;
 }
+
+bool syn_ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && !strcmp(text + n - m, end);
+}

@@ -2,6 +2,7 @@
 #ifndef SYN_BENCHMARKS_REPORT_FORMAT_H
 #define SYN_BENCHMARKS_REPORT_FORMAT_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 enum {
@@ -27,6 +28,8 @@ const char *syn_number_text(double x, char out[SYN_NUMBER_TEXT]);
 
 /* For an axis with ticks every `step`: as many decimals as tell them apart. */
 const char *syn_tick_text(double x, double step, char out[SYN_NUMBER_TEXT]);
+
+bool syn_ends_with(const char *text, const char *end);
 
 /* "2026-01-31 12:00:00 UTC" */
 const char *syn_time_text(double seconds, char out[SYN_NUMBER_TEXT]);

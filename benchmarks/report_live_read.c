@@ -7,6 +7,7 @@
 
 #include "benchmarks/report.h"
 #include "benchmarks/report_chart.h"
+#include "benchmarks/report_format.h"
 #include "benchmarks/report_live.h"
 
 typedef struct reader {
@@ -234,15 +235,9 @@ static void sort_records(syn_live_run *run)
 
 /* ---- The run ---- */
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text), m = strlen(end);
-    return n >= m && !strcmp(text + n - m, end);
-}
-
 bool syn_live_is_lines(const char *path)
 {
-    return ends_with(path, ".jsonl");
+    return syn_ends_with(path, ".jsonl");
 }
 
 static syn_status results_read(reader *r, const char *path)
@@ -256,7 +251,7 @@ static syn_status results_read(reader *r, const char *path)
                         "%s: is not what 'syncog eval --benchmarks' writes: its format is not "
                         "\"" SYN_LIVE_FORMAT "\"",
                         path);
-    const size_t stem = strlen(path) - (ends_with(path, ".json") ? 5 : 0);
+    const size_t stem = strlen(path) - (syn_ends_with(path, ".json") ? 5 : 0);
     if (snprintf(lines, sizeof lines, "%.*s.records.jsonl", (int)stem, path) >= (int)sizeof lines)
         return syn_fail(SYN_ERR_LIMIT, "%.64s...: the name is too long", path);
     if (stat(lines, &s) != 0 && errno == ENOENT) return SYN_OK;

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "benchmarks/report_format.h"
+
 enum { GOING_S = 600, GOING_UNKNOWN_S = 120, FIRST_ROWS = 1024 };
 
 /* ---- Files ---- */
@@ -242,19 +244,14 @@ static syn_status eval_read(syn_report *r, const char *path)
                     path);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text), m = strlen(end);
-    return n >= m && !strcmp(text + n - m, end);
-}
-
 static syn_status run_read(syn_report *r, const char *run)
 {
     struct stat s;
     char path[PATH_MAX];
     if (stat(run, &s) != 0)
         return syn_fail(SYN_ERR_IO, "%s: cannot be read: %s", run, strerror(errno));
-    if (!S_ISDIR(s.st_mode)) return ends_with(run, ".jsonl") ? log_read(r, run) : eval_read(r, run);
+    if (!S_ISDIR(s.st_mode))
+        return syn_ends_with(run, ".jsonl") ? log_read(r, run) : eval_read(r, run);
     if (snprintf(path, sizeof path, "%s/metrics.jsonl", run) >= (int)sizeof path)
         return syn_fail(SYN_ERR_LIMIT, "%.64s...: the name is too long", run);
     if (stat(path, &s) != 0 && errno == ENOENT)
@@ -349,7 +346,7 @@ syn_run_state syn_report_state(const syn_report *r)
 /* Whether a name is `last`, or ends in "_last". */
 static bool last_word_is(const char *name, const char *last)
 {
-    return ends_with(name, last) &&
+    return syn_ends_with(name, last) &&
            (strlen(name) == strlen(last) || name[strlen(name) - strlen(last) - 1] == '_');
 }
 

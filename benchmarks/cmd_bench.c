@@ -113,6 +113,9 @@ static syn_status run(int argc, char **argv)
     if (st != SYN_OK || done) return st;
     const char *word = what.count == 1 ? what.items[0] : "";
     const bool cuda = strcmp(o.device, "cuda") == 0;
+    if (o.tune && (strcmp(word, "kernels") != 0 || !cuda))
+        return syn_fail(SYN_ERR_USAGE,
+                        "--tune measures on a device: bench kernels --device cuda --tune FILE");
     if (strcmp(word, "kernels") == 0 && !cuda) return syn_bench_kernels(o.json, (int)o.threads);
     if (strcmp(word, "ppo") == 0) {
         const syn_bench_ppo_options ppo = {

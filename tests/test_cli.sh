@@ -44,6 +44,7 @@ mkdir broken
 echo '{' >broken/manifest.json
 expect 0 'manifest.json:' checkpoint list .
 expect 1 'broken: 1 of 1 versions cannot be loaded' checkpoint verify broken
+expect 2 '--tune measures on a device' bench kernels --tune table.json
 # Answers go to stdout and complaints to stderr: scripts depend on it.
 "$program" checkpoint list --json . >out 2>err
 grep -q '"dir"' out && [ ! -s err ]

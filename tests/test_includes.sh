@@ -29,8 +29,8 @@ wrong_includes() {
         quoted = $0 ~ /include[[:space:]]*"/
         header = $0
         sub(/^[^"<]*["<]/, "", header); sub(/[">].*$/, "", header)
-        if (header ~ /(^|\/)curl\// && file !~ /^serve\/llm_[^\/]*\.c$/)
-            wrong("curl belongs to serve/llm_*.c")
+        if (header ~ /(^|\/)curl\// && file !~ /^serve\/llm_([^\/]*\.c|lanes\.h)$/)
+            wrong("curl belongs to serve/llm_*.c and llm_lanes.h")
         if (header ~ /(^|\/)llhttp\.h$/ && file !~ /^serve\/http_[^\/]*$/)
             wrong("llhttp belongs to serve/http_*")
         if (header ~ /(^|\/)(hdf5|H5[A-Za-z]*public)(_hl)?\.h$/ && file !~ /^(datasets|checkpoints)\//)

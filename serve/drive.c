@@ -424,7 +424,7 @@ syn_status syn_drive_make(const syn_drive_options *options, syn_drive **out)
 void syn_drive_go(syn_drive *d)
 {
     d->going = true;
-    uv_timer_start(&d->timer, on_timer, 0, 0); /* callbacks never come within this */
+    syn_drive_ring(&d->member); /* callbacks never come within this */
 }
 
 syn_status syn_drive_start(const syn_drive_options *options, syn_drive **out)

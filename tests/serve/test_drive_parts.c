@@ -69,6 +69,42 @@ static void rings_of_other_threads_wake_every_member_and_none_that_left(void **s
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+enum { CROWD = 30 };
+
+static int crowd_woken[CROWD], crowd_count;
+
+static void on_crowd(void *user)
+{
+    crowd_woken[crowd_count++] = (int)(intptr_t)user;
+}
+
+static void a_crowd_is_woken_in_its_order_a_few_between_two_looks_at_the_sockets(void **state)
+{
+    uv_loop_t loop;
+    syn_drive_member member[CROWD];
+    int looks = 0, before = 0, most = 0;
+    uv_loop_init(&loop);
+    crowd_count = 0;
+    for (int k = 0; k < CROWD; k++) {
+        member[k] = (syn_drive_member){.woken = on_crowd, .user = (void *)(intptr_t)k};
+        assert_ok(syn_drive_join(&loop, &member[k]));
+    }
+    for (int k = 0; k < CROWD; k++) syn_drive_ring(&member[k]);
+    syn_drive_leave(&member[CROWD / 2]);
+    for (; crowd_count < CROWD - 1; looks++) {
+        assert_true(looks < CROWD);
+        uv_run(&loop, UV_RUN_ONCE);
+        most = crowd_count - before > most ? crowd_count - before : most;
+        before = crowd_count;
+    }
+    assert_true(most < CROWD / 2);
+    for (int k = 0; k < CROWD - 1; k++) assert_int_equal(crowd_woken[k], k + (k >= CROWD / 2));
+    for (int k = 0; k < CROWD; k++)
+        if (k != CROWD / 2) syn_drive_leave(&member[k]);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 /* ---- the answer in a JSON reply ---- */
 
 static void the_answer_is_decoded_in_slices_of_any_size(void **state)
@@ -110,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rings_of_other_threads_wake_every_member_and_none_that_left),
+        cmocka_unit_test(a_crowd_is_woken_in_its_order_a_few_between_two_looks_at_the_sockets),
         cmocka_unit_test(the_answer_is_decoded_in_slices_of_any_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,11 @@
 #include "engine/scorer_queue_private.h"
 #include "kernels/base/progress.h"
 
-enum { GAP_JOBS_MAX = 256, GAP_ROWS = SYN_SCORER_NET_ROWS };
+enum {
+    JOBS_MAX = 256, /* of a batch of anything but requests */
+    GAP_ROWS = SYN_SCORER_NET_ROWS,
+    LOOK_MAX = 1024 /* jobs of a line that are looked at for one batch */
+};
 
 static line_kind line_of(syn_job_kind kind)
 {
@@ -43,31 +47,49 @@ static syn_job *pick(syn_scorer_queue *q, line *l, syn_job *job, int at, double 
     return next;
 }
 
-/* Requests of different slots from the head of the line on, up to what is no request. */
-static int scores_pick(syn_scorer_queue *q, line *l, double now)
+/* Notes that a job of this slot was met; true: it was the first in this look along the line. A name
+ * that cannot be a slot's is always the first: its job fails alone. */
+static bool first_of_slot(syn_scorer_queue *q, const syn_job *job)
 {
-    int n = 0;
-    q->batch++;
-    for (syn_job *job = l->first; job && n < q->options.scorer.batch_max;) {
-        if (job->kind != SYN_JOB_SCORE) break;
-        const int64_t at = job->ask.score.slot % SYN_SCORER_SLOTS_MAX;
-        if (at >= 0 && at < q->options.scorer.slots) {
-            if (q->stamp[at] == q->batch) {
-                job = job->next;
-                continue;
-            }
-            q->stamp[at] = q->batch;
-        }
-        job = pick(q, l, job, n++, now);
+    const int64_t name = job->kind == SYN_JOB_SCORE  ? job->ask.score.slot
+                         : job->kind == SYN_JOB_OPEN ? -1
+                                                     : job->ask.session.slot;
+    const int64_t at = name % SYN_SCORER_SLOTS_MAX;
+    if (at < 0 || at >= q->options.scorer.slots) return true;
+    if (q->stamp[at] == q->look) return false;
+    q->stamp[at] = q->look;
+    return true;
+}
+
+/* From the head of the line on, those requests, or those others, that no earlier job of their slot
+ * waits in front of. */
+static int jobs_pick(syn_scorer_queue *q, line *l, bool requests, int max, double now)
+{
+    int n = 0, seen = 0;
+    q->look++;
+    for (syn_job *job = l->first; job && n < max && seen < LOOK_MAX; seen++) {
+        const bool first = first_of_slot(q, job);
+        if (first && (job->kind == SYN_JOB_SCORE) == requests)
+            job = pick(q, l, job, n++, now);
+        else
+            job = job->next;
     }
     return n;
+}
+
+/* Openings, new pieces and closings, which take next to no time, before requests: those that come
+ * one by one between openings still make one batch. */
+static int sessions_pick(syn_scorer_queue *q, line *l, double now)
+{
+    const int n = jobs_pick(q, l, false, JOBS_MAX, now);
+    return n > 0 ? n : jobs_pick(q, l, true, q->options.scorer.batch_max, now);
 }
 
 static int gaps_pick(syn_scorer_queue *q, line *l, double now)
 {
     int n = 0;
     int64_t rows = 0;
-    for (syn_job *job = l->first; job && n < GAP_JOBS_MAX && rows < GAP_ROWS;) {
+    for (syn_job *job = l->first; job && n < JOBS_MAX && rows < GAP_ROWS;) {
         rows += job->ask.gaps.n > 0 ? job->ask.gaps.n : 0;
         job = pick(q, l, job, n++, now);
     }
@@ -113,32 +135,34 @@ static bool await(syn_scorer_queue *q)
     return false;
 }
 
-/* One batch; false when the queue closes. */
-static bool serve(syn_scorer_queue *q)
+static void run_jobs(syn_scorer_queue *q, int n)
 {
-    pthread_mutex_lock(&q->lock);
-    if (!await(q)) {
-        pthread_mutex_unlock(&q->lock);
-        return false;
-    }
-    line *l = oldest(q);
-    const syn_job_kind kind = l->first->kind;
-    const double now = syn_clock_s();
-    int n = 1;
-    if (kind == SYN_JOB_SCORE)
-        n = scores_pick(q, l, now);
-    else if (kind == SYN_JOB_GAPS)
-        n = gaps_pick(q, l, now);
-    else
-        (void)pick(q, l, l->first, 0, now);
-    pthread_mutex_unlock(&q->lock);
+    const syn_job_kind kind = q->job[0]->kind;
     if (kind == SYN_JOB_SCORE)
         syn_queue_scores_run(q, n);
     else if (kind == SYN_JOB_GAPS)
         syn_queue_gaps_run(q, n);
     else
-        syn_queue_one_run(q, q->job[0]);
-    return true;
+        for (int k = 0; k < n; k++) syn_queue_one_run(q, q->job[k]);
+}
+
+/* What the line with the oldest job has to be done at once; false when the queue closes. */
+static bool serve(syn_scorer_queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    const bool open = await(q);
+    line *l = open ? oldest(q) : NULL;
+    const double now = syn_clock_s();
+    int n = 0;
+    if (l == &q->lines[SESSIONS])
+        n = sessions_pick(q, l, now);
+    else if (l == &q->lines[PAIRS])
+        n = gaps_pick(q, l, now);
+    else if (l)
+        (void)pick(q, l, l->first, n++, now);
+    pthread_mutex_unlock(&q->lock);
+    if (n > 0) run_jobs(q, n);
+    return open;
 }
 
 static void dismiss_all(syn_scorer_queue *q)
@@ -203,14 +227,13 @@ static syn_scorer_queue *queue_make(const syn_model *model, const syn_scorer_que
     pthread_cond_init(&q->news, &monotonic);
     pthread_cond_init(&q->opened, NULL);
     pthread_condattr_destroy(&monotonic);
-    const size_t scores = (size_t)o->scorer.batch_max,
-                 jobs = scores > GAP_JOBS_MAX ? scores : GAP_JOBS_MAX;
+    const size_t scores = (size_t)o->scorer.batch_max, jobs = scores > JOBS_MAX ? scores : JOBS_MAX;
     q->options = *o;
     q->model = model;
     q->job = calloc(jobs, sizeof *q->job);
     q->request = calloc(scores, sizeof *q->request);
     q->result = calloc(scores, sizeof *q->result);
-    q->part = calloc(GAP_JOBS_MAX, sizeof *q->part);
+    q->part = calloc(JOBS_MAX, sizeof *q->part);
     q->stamp = calloc((size_t)o->scorer.slots, sizeof *q->stamp);
     if (q->job && q->request && q->result && q->part && q->stamp) return q;
     queue_free(q);

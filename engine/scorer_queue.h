@@ -12,7 +12,8 @@
  *     SYN_RETURN_IF(syn_scorer_queue_submit(queue, job));
  *
  * Jobs of one slot are done in the order in which they came; two of them never share a batch.
- * Otherwise the oldest job goes first, and takes with it others of its kind. */
+ * Otherwise the oldest job goes first, and takes with it others of its kind; before a batch of
+ * requests, the openings, new pieces and closings that wait are done. */
 #ifndef SYN_ENGINE_SCORER_QUEUE_H
 #define SYN_ENGINE_SCORER_QUEUE_H
 

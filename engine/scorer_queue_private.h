@@ -34,8 +34,8 @@ struct syn_scorer_queue {
     syn_score_request *request;
     syn_score_result *result;
     syn_gap_part *part;
-    uint64_t *stamp; /* (slots): the batch that last met the slot */
-    uint64_t batch;
+    uint64_t *stamp; /* (slots): the look along the line that last met the slot */
+    uint64_t look;
 };
 
 /* scorer_queue_work.c, on the queue's thread, without the lock. Each ends the jobs in q->job, of

@@ -174,11 +174,41 @@ static void jobs_of_one_slot_keep_their_order(void **state)
     assert_int_equal(first.job.times.batch, 2); /* with the other slot's */
     assert_int_equal(beside.job.times.batch, 2);
     assert_int_equal(second.job.times.batch, 1);
-    assert_true(first.order < second.order && second.order < close.order &&
-                close.order < late.order);
+    assert_true(first.order < second.order && close.order < late.order);
     assert_int_equal(second.job.status, SYN_OK);
     assert_int_equal(late.job.status, SYN_ERR_INVALID);
     assert_non_null(strstr(late.job.error, "is no session's"));
+    syn_session_free(s);
+    syn_scorer_queue_close(q);
+}
+
+static void requests_that_come_between_openings_are_scored_together(void **state)
+{
+    enum { TEAMS = 3 };
+    static syn_scorer_task task;
+    syn_scorer_queue *q = queue_of(2 * TEAMS, 8, 100, 0);
+    syn_session *s = session_of(PIECES);
+    const syn_env team = opening(s);
+    int64_t slot[TEAMS];
+    static asked request[TEAMS], opens[TEAMS];
+    plug p;
+    assert_ok(syn_scorer_task_read(&shared->model, question, pieces, PIECES, &task));
+    for (int k = 0; k < TEAMS; k++) slot[k] = slot_of(q);
+    plug_in(q, &p);
+    for (int k = 0; k < TEAMS; k++) {
+        opens[k] = (asked){.job = {.kind = SYN_JOB_OPEN, .ask.session.task = &task}};
+        request[k] = request_of(slot[k], &team);
+        submit(q, &request[k]);
+        submit(q, &opens[k]);
+    }
+    plug_out(&p);
+    for (int k = 0; k < TEAMS; k++) {
+        await(&request[k]);
+        await(&opens[k]);
+        assert_int_equal(request[k].job.status, SYN_OK);
+        assert_int_equal(request[k].job.times.batch, TEAMS);
+        assert_int_equal(opens[k].job.status, SYN_OK);
+    }
     syn_session_free(s);
     syn_scorer_queue_close(q);
 }
@@ -468,6 +498,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_waits_is_scored_together),
         cmocka_unit_test(jobs_of_one_slot_keep_their_order),
+        cmocka_unit_test(requests_that_come_between_openings_are_scored_together),
         cmocka_unit_test(a_bad_job_ends_alone),
         cmocka_unit_test(pairs_of_all_callers_are_scored_together),
         cmocka_unit_test(a_full_queue_refuses_and_a_job_can_be_taken_back),

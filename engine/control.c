@@ -122,6 +122,34 @@ syn_status syn_state_backward(syn_ctx *ctx, const syn_control *c, const syn_seq 
 
 /* ---- Heads ---- */
 
+/* y = W x of every agent, rows (rows, N) of x and y. On the CPU only of those that the teams
+ * have, zeros for the others: most teams are a third of what there is room for. */
+static syn_status agents_forward(syn_ctx *ctx, int64_t rows, const int32_t *count, int64_t din,
+                                 int64_t dout, const real *x, const real *w, real *y)
+{
+    int64_t present = 0, at = 0;
+    for (int64_t r = 0; ctx->device == SYN_DEVICE_CPU && r < rows; r++) present += count[r];
+    if (ctx->device != SYN_DEVICE_CPU || present == rows * N)
+        return syn_linear_forward(ctx, rows * N, din, dout, x, din, w, NULL, SYN_ACT_NONE, y, dout);
+    syn_scratch_mark mark = syn_scratch_push(ctx);
+    real *from = SYN_SCRATCH(ctx, real, present * din),
+         *to = SYN_SCRATCH(ctx, real, present * dout);
+    syn_status st = from && to ? SYN_OK : SYN_ERR_MEMORY;
+    for (int64_t r = 0; st == SYN_OK && r < rows; at += count[r++])
+        memcpy(from + at * din, x + r * N * din, sizeof(real) * (size_t)(count[r] * din));
+    if (st == SYN_OK)
+        st =
+            syn_linear_forward(ctx, present, din, dout, from, din, w, NULL, SYN_ACT_NONE, to, dout);
+    at = 0;
+    for (int64_t r = 0; st == SYN_OK && r < rows; at += count[r++]) {
+        real *row = y + r * N * dout;
+        memcpy(row, to + at * dout, sizeof(real) * (size_t)(count[r] * dout));
+        memset(row + count[r] * dout, 0, sizeof(real) * (size_t)((N - count[r]) * dout));
+    }
+    syn_scratch_pop(ctx, mark);
+    return st;
+}
+
 static syn_status pair_head(syn_ctx *ctx, const syn_control *c, int64_t rows,
                             const syn_observation *x, syn_control_cache *k)
 {
@@ -133,10 +161,10 @@ static syn_status pair_head(syn_ctx *ctx, const syn_control *c, int64_t rows,
     SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_STATE, K * P, k->h, SYN_STATE,
                                      syn_value(t, SYN_C_PAIR_S), syn_value(t, SYN_C_PAIR_SB),
                                      SYN_ACT_NONE, k->s, K * P));
-    SYN_RETURN_IF(syn_linear_forward(ctx, rows * N, SYN_CKM, K * P, x->ckm, SYN_CKM,
-                                     syn_value(t, SYN_C_PAIR_Q), NULL, SYN_ACT_NONE, k->q, K * P));
-    SYN_RETURN_IF(syn_linear_forward(ctx, rows * N, SYN_CKM, K * P, x->ckm, SYN_CKM,
-                                     syn_value(t, SYN_C_PAIR_R), NULL, SYN_ACT_NONE, k->r, K * P));
+    SYN_RETURN_IF(agents_forward(ctx, rows, x->count, SYN_CKM, K * P, x->ckm,
+                                 syn_value(t, SYN_C_PAIR_Q), k->q));
+    SYN_RETURN_IF(agents_forward(ctx, rows, x->count, SYN_CKM, K * P, x->ckm,
+                                 syn_value(t, SYN_C_PAIR_R), k->r));
     return syn_pair_forward(ctx, rows, N, P, F, x->count, k->s, k->q, k->r, x->pair_x,
                             syn_value(t, SYN_C_PAIR_X), syn_value(t, SYN_C_PAIR_W),
                             syn_value(t, SYN_C_PAIR_W0), k->pair);
@@ -158,9 +186,8 @@ static syn_status agent_head(syn_ctx *ctx, const syn_control *c, int64_t rows,
     SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_STATE, P, k->h, SYN_STATE,
                                      syn_value(t, SYN_C_AGENT_S), NULL, SYN_ACT_NONE, k->agent_s,
                                      P));
-    SYN_RETURN_IF(syn_linear_forward(ctx, rows * N, AGENT_IN, P, k->agent_in, AGENT_IN,
-                                     syn_value(t, SYN_C_AGENT_Q), NULL, SYN_ACT_NONE, k->agent_q,
-                                     P));
+    SYN_RETURN_IF(agents_forward(ctx, rows, x->count, AGENT_IN, P, k->agent_in,
+                                 syn_value(t, SYN_C_AGENT_Q), k->agent_q));
     SYN_RETURN_IF(syn_gather_sum_forward(ctx, rows * N, P, k->agent_s, k->agent_env, k->agent_q,
                                          k->agent_row, syn_value(t, SYN_C_AGENT_B), SYN_ACT_TANH,
                                          k->agent_hid));
@@ -175,7 +202,6 @@ static syn_status global_head(syn_ctx *ctx, const syn_control *c, int64_t rows,
     SYN_TAKE(ctx, k->global_in, real, rows * SYN_GLOBAL_X);
     SYN_TAKE(ctx, k->global_hid, real, rows * SYN_GLOBAL_HIDDEN);
     SYN_TAKE(ctx, k->global, real, rows * 2);
-    SYN_TAKE(ctx, k->critic_hid, real, rows * SYN_CRITIC_HIDDEN);
     SYN_RETURN_IF(syn_global_pack(ctx, rows, k->h, x->ckm, x->count, x->summary, k->global_in));
     SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_GLOBAL_X, SYN_GLOBAL_HIDDEN, k->global_in,
                                      SYN_GLOBAL_X, syn_value(t, SYN_C_GLOBAL_W),
@@ -184,6 +210,8 @@ static syn_status global_head(syn_ctx *ctx, const syn_control *c, int64_t rows,
     SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_GLOBAL_HIDDEN, 2, k->global_hid,
                                      SYN_GLOBAL_HIDDEN, syn_value(t, SYN_C_GLOBAL_OUT),
                                      syn_value(t, SYN_C_GLOBAL_OUT_B), SYN_ACT_NONE, k->global, 2));
+    if (!value) return SYN_OK;
+    SYN_TAKE(ctx, k->critic_hid, real, rows * SYN_CRITIC_HIDDEN);
     SYN_RETURN_IF(syn_linear_forward(ctx, rows, SYN_GLOBAL_X, SYN_CRITIC_HIDDEN, k->global_in,
                                      SYN_GLOBAL_X, syn_value(t, SYN_C_CRITIC_W),
                                      syn_value(t, SYN_C_CRITIC_B), SYN_ACT_TANH, k->critic_hid,
@@ -200,7 +228,7 @@ static syn_status heads(syn_ctx *ctx, const syn_control *c, int64_t rows, const 
     SYN_RETURN_IF(pair_head(ctx, c, rows, x, k));
     SYN_RETURN_IF(agent_head(ctx, c, rows, x, k));
     SYN_RETURN_IF(global_head(ctx, c, rows, x, k, value));
-    return syn_logits_pack(ctx, rows, k->pair, k->agent, k->global, logit);
+    return syn_logits_pack(ctx, rows, x->count, k->pair, k->agent, k->global, logit);
 }
 
 syn_status syn_policy_forward(syn_ctx *ctx, const syn_control *c, int64_t rows,
@@ -347,7 +375,7 @@ syn_status syn_control_backward(syn_ctx *ctx, const syn_control *c, int64_t T, i
     SYN_TAKE(ctx, dv, real, rows);
     SYN_RETURN_IF(syn_zero(ctx, dstate, sizeof(real) * (size_t)(rows * SYN_STATE)));
     SYN_RETURN_IF(syn_copy(ctx, dv, dvalue, sizeof(real) * (size_t)rows));
-    SYN_RETURN_IF(syn_logits_unpack(ctx, rows, dlogit, dpair, dagent, dglobal));
+    SYN_RETURN_IF(syn_logits_unpack(ctx, rows, x->count, dlogit, dpair, dagent, dglobal));
     SYN_RETURN_IF(pair_backward(ctx, c, rows, x, k, dpair, dstate, dckm));
     SYN_RETURN_IF(tell(ready, SYN_C_PAIR_S, SYN_C_PAIR_W0));
     SYN_RETURN_IF(agent_backward(ctx, c, rows, k, dagent, dstate, dckm));

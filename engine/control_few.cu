@@ -38,7 +38,8 @@ enum {
 static_assert(S % STRIDE == 0 && IN % STRIDE == 0, "whole loads for every lane");
 static_assert(SYN_DM % 4 == 0 && SYN_CKM % 4 == 0 && SYN_AGENT_X % 4 == 0 && SYN_SUMMARY % 4 == 0,
               "rows are read four numbers at a time");
-static_assert(COLUMNS % WARPS == 0 && IN % WARPS == 0 && S % WARPS == 0, "no idle warp");
+static_assert(COLUMNS % WARPS == 0 && CRITIC % WARPS == 0, "no idle warp in the heads ...");
+static_assert(IN % WARPS == 0 && S % WARPS == 0, "... or in the state");
 
 typedef struct few {
     int rows;
@@ -216,12 +217,15 @@ static __device__ void of_agents(const few &f, const float *w, float *y)
     column<SYN_AGENT_IN> c;
     column_load(&c, w);
     syn_early_wait();
-    for (int i = 0; i < f.rows * N; i++) {
-        const float *ckm = f.x.ckm + i * SYN_CKM, *agent = f.x.agent_x + i * SYN_AGENT_X;
-        const float sum = column_product(c, [=](int k) {
-            return *(const float4 *)(k < SYN_CKM ? ckm + k : agent + k - SYN_CKM);
-        });
-        if (first_lane()) y[i * P] = sum;
+    for (int e = 0; e < f.rows; e++) {
+        const int agents = f.x.count[e];
+        for (int i = e * N; i < e * N + agents; i++) {
+            const float *ckm = f.x.ckm + i * SYN_CKM, *agent = f.x.agent_x + i * SYN_AGENT_X;
+            const float sum = column_product(c, [=](int k) {
+                return *(const float4 *)(k < SYN_CKM ? ckm + k : agent + k - SYN_CKM);
+            });
+            if (first_lane()) y[i * P] = sum;
+        }
     }
 }
 
@@ -281,8 +285,9 @@ static __global__ void __launch_bounds__(LAST_THREADS) last_kernel(few f)
     __shared__ float out[2 * N + 2]; /* of the agents, then of the team */
     const int e = (int)blockIdx.x, warp = (int)threadIdx.x / SYN_WARP;
     syn_early_wait();
-    for (int k = warp; k < 2 * N + 3; k += LAST_THREADS / SYN_WARP) {
+    for (int k = warp; k < 2 * N + 2 + (f.val != NULL); k += LAST_THREADS / SYN_WARP) {
         float y;
+        if (!syn_logit_there(SYN_PAIR_CELLS + k, f.x.count[e])) continue;
         if (k < 2 * N) {
             const float *s = f.agent_s + e * P, *q = f.agent_q + (e * N + k / 2) * P;
             y = f.value[SYN_C_AGENT_W0][k % 2] +
@@ -309,8 +314,9 @@ static __global__ void __launch_bounds__(LAST_THREADS) last_kernel(few f)
     __syncthreads();
     for (int a = (int)threadIdx.x; a < A; a += LAST_THREADS) {
         const int at = syn_logit_place(a);
-        f.logit[e * A + a] =
-            at < SYN_PAIR_CELLS ? f.pair[e * SYN_PAIR_CELLS + at] : out[at - SYN_PAIR_CELLS];
+        f.logit[e * A + a] = at < SYN_PAIR_CELLS                 ? f.pair[e * SYN_PAIR_CELLS + at]
+                             : syn_logit_there(at, f.x.count[e]) ? out[at - SYN_PAIR_CELLS]
+                                                                 : 0;
     }
     for (int j = (int)threadIdx.x; j < S; j += LAST_THREADS) f.hT[e * S + j] = f.h[e * S + j];
 }
@@ -339,7 +345,7 @@ static syn_status few_run(syn_ctx *ctx, const few *f)
     SYN_LAUNCH_CHECK(ctx, "layer of a message, a few rows");
     (void)syn_launch_early(ctx, step_kernel, S / WARPS, THREADS, *f);
     SYN_LAUNCH_CHECK(ctx, "step of the state, a few rows");
-    (void)syn_launch_early(ctx, first_kernel, COLUMNS / WARPS, THREADS, *f);
+    (void)syn_launch_early(ctx, first_kernel, (f->val ? COLUMNS : CRITIC) / WARPS, THREADS, *f);
     SYN_LAUNCH_CHECK(ctx, "first layers of the heads, a few rows");
     SYN_RETURN_IF(syn_pair_forward(ctx, f->rows, N, P, SYN_PAIR_X, f->x.count, f->s, f->q, f->r,
                                    f->x.pair_x, f->value[SYN_C_PAIR_X], f->value[SYN_C_PAIR_W],

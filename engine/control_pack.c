@@ -77,36 +77,41 @@ static real *place(real *pair, real *agent, real *global, int64_t r, int a)
     return global + r * 2 + at - SYN_PAIR_CELLS - AGENT;
 }
 
-syn_status syn_logits_pack_cpu(syn_ctx *ctx, int64_t rows, const real *pair, const real *agent,
-                               const real *global, real *flat)
+syn_status syn_logits_pack_cpu(syn_ctx *ctx, int64_t rows, const int32_t *count, const real *pair,
+                               const real *agent, const real *global, real *flat)
 {
 #pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t r = 0; r < rows; r++) {
-        for (int a = 0; a < A; a++)
-            flat[r * A + a] = *place((real *)pair, (real *)agent, (real *)global, r, a);
+        for (int a = 0; a < A; a++) {
+            const real *from = place((real *)pair, (real *)agent, (real *)global, r, a);
+            flat[r * A + a] = syn_logit_there(syn_logit_place(a), count[r]) ? *from : 0;
+        }
     }
     return SYN_OK;
 }
 
-syn_status syn_logits_pack(syn_ctx *ctx, int64_t rows, const real *pair, const real *agent,
-                           const real *global, real *flat)
+syn_status syn_logits_pack(syn_ctx *ctx, int64_t rows, const int32_t *count, const real *pair,
+                           const real *agent, const real *global, real *flat)
 {
-    return SYN_DISPATCH(ctx, syn_logits_pack, rows, pair, agent, global, flat);
+    return SYN_DISPATCH(ctx, syn_logits_pack, rows, count, pair, agent, global, flat);
 }
 
-syn_status syn_logits_unpack_cpu(syn_ctx *ctx, int64_t rows, const real *flat, real *pair,
-                                 real *agent, real *global)
+syn_status syn_logits_unpack_cpu(syn_ctx *ctx, int64_t rows, const int32_t *count, const real *flat,
+                                 real *pair, real *agent, real *global)
 {
 #pragma omp parallel for schedule(static) num_threads(ctx->threads)
     for (int64_t r = 0; r < rows; r++) {
         memset(pair + r * SYN_PAIR_CELLS, 0, sizeof(real) * SYN_PAIR_CELLS);
-        for (int a = 0; a < A; a++) *place(pair, agent, global, r, a) = flat[r * A + a];
+        for (int a = 0; a < A; a++) {
+            const bool there = syn_logit_there(syn_logit_place(a), count[r]);
+            *place(pair, agent, global, r, a) = there ? flat[r * A + a] : 0;
+        }
     }
     return SYN_OK;
 }
 
-syn_status syn_logits_unpack(syn_ctx *ctx, int64_t rows, const real *flat, real *pair, real *agent,
-                             real *global)
+syn_status syn_logits_unpack(syn_ctx *ctx, int64_t rows, const int32_t *count, const real *flat,
+                             real *pair, real *agent, real *global)
 {
-    return SYN_DISPATCH(ctx, syn_logits_unpack, rows, flat, pair, agent, global);
+    return SYN_DISPATCH(ctx, syn_logits_unpack, rows, count, flat, pair, agent, global);
 }

@@ -86,8 +86,8 @@ extern "C" syn_status syn_global_pack_backward_cuda(syn_ctx *ctx, int64_t rows,
     return SYN_OK;
 }
 
-static __global__ void pack_kernel(int64_t rows, const float *pair, const float *agent,
-                                   const float *global, float *flat)
+static __global__ void pack_kernel(int64_t rows, const int32_t *count, const float *pair,
+                                   const float *agent, const float *global, float *flat)
 {
     SYN_EACH(i, rows * A)
     {
@@ -96,25 +96,26 @@ static __global__ void pack_kernel(int64_t rows, const float *pair, const float 
         if (at < SYN_PAIR_CELLS)
             flat[i] = pair[r * SYN_PAIR_CELLS + at];
         else if (at < SYN_PAIR_CELLS + AGENT)
-            flat[i] = agent[r * AGENT + at - SYN_PAIR_CELLS];
+            flat[i] = syn_logit_there(at, count[r]) ? agent[r * AGENT + at - SYN_PAIR_CELLS] : 0;
         else
             flat[i] = global[r * 2 + at - SYN_PAIR_CELLS - AGENT];
     }
 }
 
-extern "C" syn_status syn_logits_pack_cuda(syn_ctx *ctx, int64_t rows, const float *pair,
-                                           const float *agent, const float *global, float *flat)
+extern "C" syn_status syn_logits_pack_cuda(syn_ctx *ctx, int64_t rows, const int32_t *count,
+                                           const float *pair, const float *agent,
+                                           const float *global, float *flat)
 {
     if (!rows) return SYN_OK;
-    SYN_LAUNCH(ctx, pack_kernel, syn_each_blocks(rows * A), SYN_EACH_THREADS, 0, rows, pair, agent,
-               global, flat);
+    SYN_LAUNCH(ctx, pack_kernel, syn_each_blocks(rows * A), SYN_EACH_THREADS, 0, rows, count, pair,
+               agent, global, flat);
     SYN_LAUNCH_CHECK(ctx, "flat logits");
     return SYN_OK;
 }
 
 /* A row's first threads also write the cells of pair that have no action (from = to). */
-static __global__ void unpack_kernel(int64_t rows, const float *flat, float *pair, float *agent,
-                                     float *global)
+static __global__ void unpack_kernel(int64_t rows, const int32_t *count, const float *flat,
+                                     float *pair, float *agent, float *global)
 {
     SYN_EACH(i, rows * A)
     {
@@ -123,7 +124,7 @@ static __global__ void unpack_kernel(int64_t rows, const float *flat, float *pai
         if (at < SYN_PAIR_CELLS)
             pair[r * SYN_PAIR_CELLS + at] = flat[i];
         else if (at < SYN_PAIR_CELLS + AGENT)
-            agent[r * AGENT + at - SYN_PAIR_CELLS] = flat[i];
+            agent[r * AGENT + at - SYN_PAIR_CELLS] = syn_logit_there(at, count[r]) ? flat[i] : 0;
         else
             global[r * 2 + at - SYN_PAIR_CELLS - AGENT] = flat[i];
         if (a < SYN_PAIR_KINDS * N) { /* [kind][agent] with itself */
@@ -133,12 +134,13 @@ static __global__ void unpack_kernel(int64_t rows, const float *flat, float *pai
     }
 }
 
-extern "C" syn_status syn_logits_unpack_cuda(syn_ctx *ctx, int64_t rows, const float *flat,
-                                             float *pair, float *agent, float *global)
+extern "C" syn_status syn_logits_unpack_cuda(syn_ctx *ctx, int64_t rows, const int32_t *count,
+                                             const float *flat, float *pair, float *agent,
+                                             float *global)
 {
     if (!rows) return SYN_OK;
-    SYN_LAUNCH(ctx, unpack_kernel, syn_each_blocks(rows * A), SYN_EACH_THREADS, 0, rows, flat, pair,
-               agent, global);
+    SYN_LAUNCH(ctx, unpack_kernel, syn_each_blocks(rows * A), SYN_EACH_THREADS, 0, rows, count,
+               flat, pair, agent, global);
     SYN_LAUNCH_CHECK(ctx, "logits of the heads");
     return SYN_OK;
 }

@@ -33,14 +33,17 @@ SYN_WARN_UNUSED syn_status syn_global_pack_backward(syn_ctx *ctx, int64_t rows,
                                                     const int32_t *count, const real *din,
                                                     real *dckm);
 
-/* pair (rows, SYN_PAIR_KINDS, N, N), agent (rows*N, 2), global (rows, 2): in; flat (rows,
- * SYN_ACTIONS_MAX), SYN_ACTIONS_MAX of each row in the order of the flat index. */
-SYN_WARN_UNUSED syn_status syn_logits_pack(syn_ctx *ctx, int64_t rows, const real *pair,
-                                           const real *agent, const real *global, real *flat);
+/* count (rows): agents; pair (rows, SYN_PAIR_KINDS, N, N), agent (rows*N, 2), global (rows, 2): in;
+ * flat (rows, SYN_ACTIONS_MAX), SYN_ACTIONS_MAX of each row in the order of the flat index. What
+ * `agent` holds of agents beyond count is not read: 0. */
+SYN_WARN_UNUSED syn_status syn_logits_pack(syn_ctx *ctx, int64_t rows, const int32_t *count,
+                                           const real *pair, const real *agent, const real *global,
+                                           real *flat);
 
-/* The other way; 0 where pair has no action. */
-SYN_WARN_UNUSED syn_status syn_logits_unpack(syn_ctx *ctx, int64_t rows, const real *flat,
-                                             real *pair, real *agent, real *global);
+/* The other way; 0 where pair has no action, and for agents beyond count. */
+SYN_WARN_UNUSED syn_status syn_logits_unpack(syn_ctx *ctx, int64_t rows, const int32_t *count,
+                                             const real *flat, real *pair, real *agent,
+                                             real *global);
 
 /* syn_control_forward at inference for one turn of at most SYN_CONTROL_FEW environments, in few
  * kernels: takes scratch and leaves it to whoever holds the mark. hT may be h0, cT c0. */
@@ -78,6 +81,14 @@ SYN_HD int syn_logit_place(int a)
     const int rest = a - SYN_LOGIT_PAIRS; /* [kind][agent], then [kind] */
     if (rest < 2 * n) return SYN_PAIR_CELLS + rest % n * 2 + rest / n;
     return SYN_PAIR_CELLS + 2 * n + rest - 2 * n;
+}
+
+/* Whether what stands there is of no agent, or of one of `agents`; pairs see to theirs themselves.
+ */
+SYN_HD bool syn_logit_there(int at, int agents)
+{
+    const int own = at - SYN_PAIR_CELLS;
+    return own < 2 * agents || own >= 2 * SYN_AGENTS_MAX;
 }
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/scorer_private.h"
+#include "kernels/gemm.h"
 #include "kernels/sample.h"
 
 enum { N = SYN_AGENTS_MAX, R = SYN_ROWS_MAX, A = SYN_ACTIONS_MAX };
@@ -191,7 +192,7 @@ static syn_status pass_work(void *user)
     SYN_RETURN_IF(syn_observe_turn(ctx, &b->o, &s->perception, &tasks, b->envs, &b->x));
     if (p->mode != LOOK) {
         SYN_RETURN_IF(syn_control_forward(ctx, &s->control, 1, n, &b->x, b->h0, b->c0, NULL,
-                                          b->logit, b->value, b->hT, b->cT));
+                                          b->logit, NULL, b->hT, b->cT));
         SYN_RETURN_IF(syn_policy_sample(ctx, n, A, b->logit, b->x.mask, true, 0, NULL, b->action[0],
                                         b->logp[0], NULL, b->all));
     }
@@ -224,9 +225,22 @@ static pass pass_make(syn_scorer *s, int64_t n, score_mode mode)
     return p;
 }
 
+/* oneDNN makes its code at the first product, which takes 70 ms. */
+static syn_status products_warm(syn_ctx *ctx)
+{
+    enum { M = 64 };
+    const syn_scratch_mark mark = syn_scratch_push(ctx);
+    real *a = SYN_SCRATCH(ctx, real, 3 * M * M);
+    syn_status st = a ? syn_zero(ctx, a, sizeof(real) * 3 * M * M) : SYN_ERR_MEMORY;
+    if (st == SYN_OK)
+        st = syn_gemm(ctx, false, true, M, M, M, 1, a, M, a + M * M, M, 0, a + 2 * M * M, M);
+    syn_scratch_pop(ctx, mark);
+    return st;
+}
+
 syn_status syn_scorer_warm(syn_scorer *s)
 {
-    if (s->ctx->device == SYN_DEVICE_CPU) return SYN_OK;
+    if (s->ctx->device == SYN_DEVICE_CPU) return products_warm(s->ctx);
     const int modes = s->model->has_policy ? SYN_SCORER_MODES : 1;
     for (int k = syn_bucket_of(s->rows_max); k >= 0; k--) {
         for (int mode = modes - 1; mode >= 0; mode--) {

@@ -82,7 +82,6 @@ static int wanted_list(syn_scorer *s, wanted *w)
         {&b->hT, E * SYN_STATE, sizeof(real), false},
         {&b->cT, E * SYN_STATE, sizeof(real), false},
         {&b->logit, E * A, sizeof(real), false},
-        {&b->value, E, sizeof(real), false},
         {&b->all, E * A, sizeof(real), false},
         {&b->logp[0], E, sizeof(real), false},
         {&b->logp[1], E, sizeof(real), false},

@@ -50,7 +50,7 @@ typedef struct syn_batch {
     syn_env *envs;
     uint64_t *counter;
     real *h0, *c0, *hT, *cT;   /* (rows, SYN_STATE) */
-    real *logit, *value, *all; /* (rows, A), (rows), (rows, A) */
+    real *logit, *all; /* (rows, A) */
     real *logp[2];             /* (rows): greedy, drawn */
     int32_t *action[2];
     syn_observer o;

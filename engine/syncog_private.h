@@ -33,7 +33,7 @@ struct syn_session {
     bool known;
     syn_memory before, after; /* the last step of the memory, made in turn `decided` (-1: none) */
     int32_t decided;
-    real logit[SYN_ACTIONS_MAX], probability[SYN_ACTIONS_MAX], value;
+    real logit[SYN_ACTIONS_MAX], probability[SYN_ACTIONS_MAX];
 };
 
 /* An engine with a context and an empty model, for whoever fills the model. */

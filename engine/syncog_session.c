@@ -118,7 +118,7 @@ static syn_status step(syn_session *s, const syn_env *team)
     const syn_memory *from = again ? &s->before : &s->after;
     syn_memory next;
     SYN_RETURN_IF(syn_control_forward(&g->ctx, &g->model.control, 1, 1, &s->x, from->h, from->c,
-                                      NULL, s->logit, &s->value, next.h, next.c));
+                                      NULL, s->logit, NULL, next.h, next.c));
     if (!again) s->before = s->after;
     s->after = next;
     s->decided = team->turn;

@@ -146,17 +146,21 @@ static void flat_logits_are_the_heads(void **state)
         real *agent = random_on_both(&p, 2, n * N * 2, &agent_gpu);
         real *global = random_on_both(&p, 3, n * 2, &global_gpu);
         real *flat = poisoned_on_both(&p, n * A, &flat_gpu);
-        assert_ok(syn_logits_pack(&p.cpu, n, cells, agent, global, flat));
-        assert_ok(syn_logits_pack(&p.gpu, n, cells_gpu, agent_gpu, global_gpu, flat_gpu));
+        int32_t *count_gpu, *count = counts(&p, n, &count_gpu);
+        assert_ok(syn_logits_pack(&p.cpu, n, count, cells, agent, global, flat));
+        assert_ok(
+            syn_logits_pack(&p.gpu, n, count_gpu, cells_gpu, agent_gpu, global_gpu, flat_gpu));
         expect_equal_device(&p.gpu, n * A, flat, flat_gpu, "flat logits of %lld rows",
                             (long long)n);
         for (int64_t c = 0; c < pairs; c++)
             if (c / N % N == c % N) cells[c] = 0;
+        for (int64_t c = 0; c < n * N * 2; c++)
+            if (c / 2 % N >= count[c / 2 / N]) agent[c] = 0;
         real *cells2, *agent2, *global2, *cells3 = poisoned_on_both(&p, pairs, &cells2);
         real *agent3 = poisoned_on_both(&p, n * N * 2, &agent2);
         real *global3 = poisoned_on_both(&p, n * 2, &global2);
-        assert_ok(syn_logits_unpack(&p.gpu, n, flat_gpu, cells2, agent2, global2));
-        assert_ok(syn_logits_unpack(&p.cpu, n, flat, cells3, agent3, global3));
+        assert_ok(syn_logits_unpack(&p.gpu, n, count_gpu, flat_gpu, cells2, agent2, global2));
+        assert_ok(syn_logits_unpack(&p.cpu, n, count, flat, cells3, agent3, global3));
         expect_equal_device(&p.gpu, pairs, cells, cells2, "pairs of %lld rows", (long long)n);
         expect_equal_device(&p.gpu, n * N * 2, agent, agent2, "agents of %lld rows", (long long)n);
         expect_equal_device(&p.gpu, n * 2, global, global2, "ends of %lld rows", (long long)n);
@@ -286,10 +290,18 @@ static void turn_alike(both *b, int64_t n, real *first /* (A): logits of the fir
     real *c = random_on_both(p, 22, state_size, &c_gpu);
     real *logit = poisoned_on_both(p, n * A, &logit_gpu);
     real *value = poisoned_on_both(p, n, &value_gpu);
+    real *next_gpu[2], *unvalued_gpu;
+    real *unvalued = poisoned_on_both(p, n * A, &unvalued_gpu);
+    for (int k = 0; k < 2; k++) (void)poisoned_on_both(p, state_size, &next_gpu[k]);
+    assert_ok(syn_control_forward(&p->gpu, &b->gpu, 1, n, &b->x_gpu, h_gpu, c_gpu, NULL,
+                                  unvalued_gpu, NULL, next_gpu[0], next_gpu[1]));
+    assert_ok(syn_copy_out(&p->gpu, unvalued, unvalued_gpu, sizeof *unvalued * (size_t)(n * A)));
     assert_ok(syn_control_forward(&p->cpu, &b->cpu, 1, n, &b->x, h, c, NULL, logit, value, h, c));
     assert_ok(syn_control_forward(&p->gpu, &b->gpu, 1, n, &b->x_gpu, h_gpu, c_gpu, NULL, logit_gpu,
                                   value_gpu, h_gpu, c_gpu));
     expect_close_device(&p->gpu, CUDA_FP32, n * A, logit, logit_gpu, "a turn of %lld: logits",
+                        (long long)n);
+    expect_equal_device(&p->gpu, n * A, unvalued, logit_gpu, "a turn of %lld without its values",
                         (long long)n);
     expect_close_device(&p->gpu, CUDA_FP32, n, value, value_gpu, "a turn of %lld: values",
                         (long long)n);

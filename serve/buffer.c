@@ -6,7 +6,7 @@
 bool syn_buffer_add(syn_buffer *b, const char *text, size_t bytes)
 {
     if (b->bytes + bytes + 1 > b->room) {
-        size_t room = 2 * (b->bytes + bytes) + 64;
+        size_t room = 2 * (b->bytes + bytes) + 256;
         char *grown = realloc(b->text, room);
         if (!grown) return false;
         b->text = grown;

@@ -17,7 +17,8 @@ typedef struct cut {
 
 typedef struct cutter {
     cut *cuts;
-    int count, document, part;
+    int room, count, document, part;
+    bool failed; /* out of memory */
     const char *text;
     size_t begin, end; /* of the piece under way; empty when equal */
     int words;
@@ -28,16 +29,24 @@ static bool blank(char c)
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
+static void keep_cut(cutter *c)
+{
+    if (c->count == c->room) {
+        const int room = c->room ? 2 * c->room : 16;
+        cut *more = realloc(c->cuts, (size_t)room * sizeof *more);
+        c->failed = c->failed || !more;
+        if (!more) return;
+        c->cuts = more;
+        c->room = room;
+    }
+    c->cuts[c->count++] = (cut){c->document, ++c->part, c->text + c->begin, c->end - c->begin};
+}
+
 static void flush(cutter *c)
 {
     while (c->begin < c->end && blank(c->text[c->begin])) c->begin++;
     while (c->begin < c->end && blank(c->text[c->end - 1])) c->end--;
-    if (c->begin < c->end) {
-        if (c->count < CUTS_MAX)
-            c->cuts[c->count] =
-                (cut){c->document, ++c->part, c->text + c->begin, c->end - c->begin};
-        c->count++;
-    }
+    if (c->begin < c->end && c->count <= CUTS_MAX) keep_cut(c);
     c->begin = c->end;
     c->words = 0;
 }
@@ -96,7 +105,10 @@ static size_t paragraph_end(const char *text, size_t bytes, size_t at)
 static void cut_document(cutter *c, int document, const char *text)
 {
     size_t bytes = strlen(text);
-    *c = (cutter){.cuts = c->cuts, .count = c->count, .document = document, .text = text};
+    c->document = document;
+    c->text = text;
+    c->part = c->words = 0;
+    c->begin = c->end = 0;
     for (size_t at = 0; at < bytes;) {
         size_t end = paragraph_end(text, bytes, at);
         add_paragraph(c, at, end);
@@ -179,12 +191,8 @@ syn_status syn_round_deal(syn_round *r)
     if (config->document_count == 0) return SYN_OK;
     syn_status st = SYN_OK;
     uint32_t holders[SYN_ROUND_DOCUMENTS_MAX];
-    cutter c = {.cuts = malloc(CUTS_MAX * sizeof *c.cuts)};
-    bool *keep = calloc(CUTS_MAX, sizeof *keep);
-    if (!c.cuts || !keep) {
-        st = syn_fail(SYN_ERR_MEMORY, "out of memory for the documents");
-        goto done;
-    }
+    cutter c = {0};
+    bool *keep = NULL;
     for (int k = 0, dealt = 0; k < config->document_count; k++) {
         cut_document(&c, k, config->documents[k].text);
         holders[k] = config->documents[k].agents;
@@ -194,8 +202,13 @@ syn_status syn_round_deal(syn_round *r)
         st = syn_fail(SYN_ERR_INVALID, "documents make more than %d pieces", CUTS_MAX);
         goto done;
     }
-    if (c.count == 0) {
+    if (c.count == 0 && !c.failed) {
         st = syn_fail(SYN_ERR_INVALID, "documents hold no words");
+        goto done;
+    }
+    keep = calloc((size_t)c.count + 1, sizeof *keep);
+    if (!keep || c.failed) {
+        st = syn_fail(SYN_ERR_MEMORY, "out of memory for the documents");
         goto done;
     }
     if (c.count > SYN_TEAM_PIECES_MAX)

@@ -180,8 +180,9 @@ static void signals_block(sigset_t *before)
 static syn_status workers_start(syn_service *s)
 {
     syn_service_private *own = s->own;
-    int64_t cores = sysconf(_SC_NPROCESSORS_ONLN), count = s->settings.workers;
-    if (count == 0) count = cores > 1 ? cores - 1 : 1;
+    int64_t count = s->settings.workers;
+    if (count == 0) count = sysconf(_SC_NPROCESSORS_ONLN);
+    if (count < 1) count = 1;
     if (count > WORKERS_MAX) count = WORKERS_MAX;
     own->workers = calloc((size_t)count, sizeof *own->workers);
     if (!own->workers) return syn_fail(SYN_ERR_MEMORY, "out of memory for workers");

@@ -35,7 +35,7 @@ static const syn_option options[] = {
     /* Where */
     TEXT_OR("host", host, "127.0.0.1", "ADDRESS", "The address to listen on.", "API_HOST"),
     INT("port", port, "8000", 0, 65535, "PORT", "The port; 0: any that is free.", "API_PORT"),
-    INT("workers", workers, "0", 0, 256, "N", "Event loops; 0: one per core but one.",
+    INT("workers", workers, "0", 0, 256, "N", "Event loops; 0: one per core.",
         "API_WORKERS"),
     TEXT_OR("state", state_folder, "state", "DIR",
             "Where the SQLite file and generated secrets are kept.", NULL),

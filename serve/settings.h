@@ -14,7 +14,7 @@
 typedef struct syn_settings {
     /* Where */
     const char *host;         /* API_HOST, 127.0.0.1 */
-    int64_t port, workers;    /* API_PORT 8000, 0: any; API_WORKERS 0: cores - 1, at least 1 */
+    int64_t port, workers;    /* API_PORT 8000, 0: any; API_WORKERS, 0: one per core */
     const char *state_folder; /* SQLite file and generated secrets; "state" */
     const char *environment;  /* ENVIRONMENT: development, production, testing */
     bool insecure_public;

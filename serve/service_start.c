@@ -314,9 +314,9 @@ syn_status syn_service_wait(syn_service *s)
         if (got == SIGHUP) reload(s);
     }
     syn_log(SYN_LOG_INFO, "stopping: requests under way have %g s", s->settings.drain_s);
-    syn_service_notify("STOPPING=1");
     sigdelset(&set, SIGHUP);
     atomic_store(&s->own->draining, true);
+    syn_service_notify("STOPPING=1"); /* whoever hears it finds /readyz saying so */
     bool again = got == SIGTERM && next_signal(&set, (int)(s->settings.drain_delay_s * 1e3));
     drain(s, again ? 0 : s->settings.drain_s);
     while (atomic_load(&s->own->running) > 0) {

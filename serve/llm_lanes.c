@@ -10,12 +10,15 @@
 #include <uv.h>
 
 /* Watches one socket. Those that libcurl has from us stay until they are closed; others (of its
- * resolver) may be closed at any time after it let go of them. */
+ * resolver) may be closed at any time after it let go of them. Between two fetches a connection is
+ * watched on, as libuv takes three calls of the kernel to leave it and come back. */
 typedef struct watcher {
     uv_poll_t poll;
     syn_lanes *lanes;
     syn_lane *lane;
     curl_socket_t socket;
+    int events; /* that libuv watches for, 0: none */
+    bool rests; /* libcurl has let go of it */
 } watcher;
 
 struct syn_lane {
@@ -78,11 +81,28 @@ static void drop_watcher(syn_lanes *l, curl_socket_t s)
     l->watchers[s] = NULL;
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void watch(watcher *w, int events)
+{
+    if (w->events == events) return;
+    if (events)
+        uv_poll_start(&w->poll, events, on_poll);
+    else
+        uv_poll_stop(&w->poll);
+    w->events = events;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     watcher *w = poll->data;
     syn_lane *lane = w->lane;
     int running, what = status < 0 ? CURL_CSELECT_ERR : 0;
+    if (status < 0) w->events = 0; /* libuv has stopped */
+    if (w->rests) {                /* the peer has closed it, most likely: libcurl will see */
+        watch(w, 0);
+        return;
+    }
     if (events & UV_READABLE) what |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE) what |= CURL_CSELECT_OUT;
     curl_multi_socket_action(lane->multi, w->socket, what, &running);
@@ -128,17 +148,17 @@ static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *un
     (void)unused;
     if (what == CURL_POLL_REMOVE) {
         if (s >= l->watcher_room || !l->watchers[s]) return 0;
-        if (l->ours[s])
-            uv_poll_stop(&l->watchers[s]->poll);
-        else
-            drop_watcher(l, s);
+        l->watchers[s]->rests = true;
+        if (!l->ours[s]) drop_watcher(l, s);
         return 0;
     }
     /* Without memory for it the fetch is left to its limits of time: an error from here would end
      * all others too. */
     watcher *w = watcher_of(lane, s);
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    if (w) uv_poll_start(&w->poll, events, on_poll);
+    if (!w) return 0;
+    w->rests = false;
+    watch(w, events);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 
+#include "kernels/packed.h"
 #include "kernels/tile.h"
 
 #ifdef _OPENMP
@@ -50,18 +51,12 @@ static real update(const product *g, real c, real sum, bool first)
 /* Columns j0..j0+SYN_PANEL of op(B), rows p0..p0+k, zeros beyond the last column. */
 static void pack_panel(const product *g, int64_t p0, int64_t k, int64_t j0, real *restrict panel)
 {
-    int64_t cols = g->n - j0 < SYN_PANEL ? g->n - j0 : SYN_PANEL;
-    if (cols < SYN_PANEL) memset(panel, 0, sizeof(real) * (size_t)(k * SYN_PANEL));
     if (g->tb) {
-        for (int64_t p1 = 0; p1 < k; p1 += SYN_LANES) { /* one cache line of each row at a time */
-            int64_t p_end = p1 + SYN_LANES < k ? p1 + SYN_LANES : k;
-            for (int64_t j = 0; j < cols; j++) {
-                const real *b = g->b + (j0 + j) * g->ldb + p0;
-                for (int64_t p = p1; p < p_end; p++) panel[p * SYN_PANEL + j] = b[p];
-            }
-        }
+        syn_packed_panel(g->n, k, g->b, g->ldb, j0, p0, panel);
         return;
     }
+    int64_t cols = g->n - j0 < SYN_PANEL ? g->n - j0 : SYN_PANEL;
+    if (cols < SYN_PANEL) memset(panel, 0, sizeof(real) * (size_t)(k * SYN_PANEL));
     for (int64_t p = 0; p < k; p++)
         memcpy(panel + p * SYN_PANEL, g->b + (p0 + p) * g->ldb + j0, sizeof(real) * (size_t)cols);
 }
@@ -124,6 +119,21 @@ static void multiply_blocked(const product *g, real *panels, real *packed)
                                   panels + q * k * SYN_PANEL, p0 == 0);
                 }
             }
+        }
+    }
+}
+
+/* Against all of B in panels: a row's sums do not depend on the others. */
+static void multiply_packed(const product *g, const real *panels)
+{
+    const int64_t panel_count = (g->n + SYN_PANEL - 1) / SYN_PANEL;
+#pragma omp parallel for schedule(static) num_threads(g->threads)
+    for (int64_t q = 0; q < panel_count; q++) {
+        for (int64_t i = 0; i < g->m; i += SYN_TILE_ROWS) {
+            const int rows = (int)(g->m - i < SYN_TILE_ROWS ? g->m - i : SYN_TILE_ROWS);
+            const real *a[SYN_TILE_ROWS] = {0};
+            for (int r = 0; r < rows; r++) a[r] = g->a + (i + r) * g->lda;
+            multiply_tile(g, a, rows, i, q * SYN_PANEL, g->k, panels + q * g->k * SYN_PANEL, true);
         }
     }
 }
@@ -199,6 +209,11 @@ syn_status syn_gemm_cpu(syn_ctx *ctx, bool ta, bool tb, int64_t m, int64_t n, in
         return SYN_OK;
     }
     if ((double)m * (double)n * (double)k < GEMM_THREAD_WORK_MIN) g.threads = 1;
+    const real *panels = !ta && tb && ldb == k ? syn_packed_product_find(ctx, n, k, b) : NULL;
+    if (panels) {
+        multiply_packed(&g, panels);
+        return SYN_OK;
+    }
     if (!ta && tb && m <= (g.threads > 1 ? GEMM_DOTS_M_THREADED : GEMM_DOTS_M)) {
         multiply_dots(&g);
         return SYN_OK;
@@ -209,10 +224,10 @@ syn_status syn_gemm_cpu(syn_ctx *ctx, bool ta, bool tb, int64_t m, int64_t n, in
     syn_scratch_mark mark = syn_scratch_push(ctx);
     int64_t kmax = k < GEMM_K ? k : GEMM_K, nmax = n < GEMM_N ? n : GEMM_N;
     int64_t mmax = m < GEMM_M ? m : GEMM_M;
-    real *panels = SYN_SCRATCH(ctx, real, kmax * (nmax + SYN_PANEL));
+    real *blocks = SYN_SCRATCH(ctx, real, kmax * (nmax + SYN_PANEL));
     real *packed = ta ? SYN_SCRATCH(ctx, real, kmax * mmax) : NULL;
-    bool enough = panels && (packed || !ta);
-    if (enough) multiply_blocked(&g, panels, packed);
+    bool enough = blocks && (packed || !ta);
+    if (enough) multiply_blocked(&g, blocks, packed);
     syn_scratch_pop(ctx, mark);
     return enough ? SYN_OK : SYN_ERR_MEMORY;
 }

@@ -15,6 +15,7 @@ extern "C" {
  * Large float products on the CPU go to oneDNN where the build has it; on CUDA all go to cuBLASLt,
  * which multiplies in float, or, with SYN_MATH_MIXED, in TF32 with float sums. What it is to do for
  * a shape is asked once and kept in the context, so that a second call can be captured in a graph.
+ * A weight that kernels/packed.h has laid out for the context is multiplied from there.
  * Errors: SYN_ERR_INVALID (sizes, strides, NULL), SYN_ERR_MEMORY (scratch), SYN_ERR_DEVICE.
  * Deterministic for equal inputs and equal ctx->threads. */
 SYN_WARN_UNUSED syn_status syn_gemm(syn_ctx *ctx, bool ta, bool tb, int64_t m, int64_t n, int64_t k,

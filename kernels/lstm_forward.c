@@ -3,6 +3,7 @@
 
 #include "kernels/gemm.h"
 #include "kernels/lstm_walk.h"
+#include "kernels/packed.h"
 
 /* Fewer rows in all, or live at once on average: R stays in place. */
 enum { PACK_ROWS_MIN = 96, PACK_BATCH_MIN = 6 };
@@ -40,25 +41,9 @@ static void finish_units(const syn_lstm_plan *p, const syn_lstm_lane *l, int64_t
         gates_forward(n, a->H, z, a->b + u, l->c + u, v, c, h);
 }
 
-/* R's rows of the block's units u..u+n, all four gates, transposed: panel (H, 4, SYN_LANES), zeros
- * beyond n. */
 static void pack_units(const syn_lstm_plan *p, int64_t block)
 {
-    const syn_lstm_call *a = p->a;
-    const int64_t u = block * SYN_LANES;
-    const int n = (int)(a->H - u < SYN_LANES ? a->H - u : SYN_LANES);
-    real *restrict panel = p->panels + block * a->H * SYN_PANEL;
-    if (n < SYN_LANES) memset(panel, 0, sizeof(real) * (size_t)(a->H * SYN_PANEL));
-    for (int64_t k0 = 0; k0 < a->H; k0 += SYN_LANES) { /* a cache line of each row at a time */
-        int64_t k_end = k0 + SYN_LANES < a->H ? k0 + SYN_LANES : a->H;
-        for (int g = 0; g < SYN_LSTM_GATES; g++) {
-            for (int l = 0; l < n; l++) {
-                const real *R = a->R + (g * a->H + u + l) * a->H;
-                for (int64_t k = k0; k < k_end; k++)
-                    panel[k * SYN_PANEL + g * SYN_LANES + l] = R[k];
-            }
-        }
-    }
+    syn_packed_block(p->a->H, p->a->R, block, p->panels + block * p->a->H * SYN_PANEL);
 }
 
 static void block_forward_packed(const syn_lstm_plan *p, const syn_lstm_lane *lanes, int64_t count,
@@ -151,11 +136,13 @@ static syn_status forward_in_scratch(syn_ctx *ctx, syn_lstm_call *a)
     SYN_RETURN_IF(syn_lstm_plan_init(ctx, a, &p));
     SYN_RETURN_IF(syn_gemm(ctx, false, true, rows, width, D, 1, a->x, D, a->W, D, 0, a->v, width));
     p.blocks = (H + SYN_LANES - 1) / SYN_LANES;
-    if (rows >= PACK_ROWS_MIN && rows >= PACK_BATCH_MIN * p.steps) {
+    p.panels = (real *)syn_packed_recurrence_find(ctx, H, a->R);
+    const bool kept = p.panels != NULL;
+    if (!kept && rows >= PACK_ROWS_MIN && rows >= PACK_BATCH_MIN * p.steps) {
         p.panels = SYN_SCRATCH(ctx, real, p.blocks * H * SYN_PANEL);
         if (!p.panels) return SYN_ERR_MEMORY;
     }
-    SYN_RETURN_IF(syn_lstm_walk(ctx, &p, pack_units, walk_forward));
+    SYN_RETURN_IF(syn_lstm_walk(ctx, &p, kept ? NULL : pack_units, walk_forward));
     copy_final(a, p.zeros);
     return SYN_OK;
 }

@@ -156,7 +156,7 @@ syn_status syn_lstm_walk(syn_ctx *ctx, const syn_lstm_plan *shared,
         p.threads = omp_get_num_threads(); /* may be fewer than asked for */
         thread = omp_get_thread_num();
 #endif
-        if (p.panels) {
+        if (p.panels && pack) {
 #pragma omp for schedule(static)
             for (int64_t i = 0; i < p.blocks; i++) pack(&p, i);
         }

@@ -56,8 +56,8 @@ typedef struct syn_lstm_share {
 SYN_WARN_UNUSED syn_status syn_lstm_plan_init(syn_ctx *ctx, const syn_lstm_call *a,
                                               syn_lstm_plan *p);
 
-/* In one parallel region: pack(p, block) for every block when there are panels, then body(share) on
- * every thread. Takes scratch. */
+/* In one parallel region: pack(p, block) for every block when there are panels (pack NULL: they are
+ * filled), then body(share) on every thread. Takes scratch. */
 SYN_WARN_UNUSED syn_status syn_lstm_walk(syn_ctx *ctx, const syn_lstm_plan *p,
                                          void (*pack)(const syn_lstm_plan *, int64_t),
                                          void (*body)(const syn_lstm_share *));

@@ -61,6 +61,7 @@ typedef struct syn_ctx {
     /* (1), on the device, borrowed, or NULL: dropout adds it to its counter, so that work that is
      * recorded once draws another mask each time. */
     const uint64_t *draws;
+    struct syn_packed *packed; /* kernels/packed.h */
 } syn_ctx;
 
 /* threads 0: one per available core. SYN_ERR_UNSUPPORTED for CUDA where the build or the machine

@@ -68,6 +68,8 @@ syn_status syn_bench_decision(syn_ctx *ctx, syn_bench_row *row)
     fill(d.tasks.q, SYN_DE, 4);
     SYN_TRY(syn_perception_init(ctx, &d.perception, 1));
     SYN_TRY(syn_control_init(ctx, &d.control, 1));
+    SYN_TRY(syn_params_pack(ctx, &d.perception.params));
+    SYN_TRY(syn_params_pack(ctx, &d.control.params));
     SYN_TRY(syn_observer_init(ctx, &d.observer, 1, true));
     SYN_TRY(syn_observation_alloc(ctx, &d.x, 1));
     deal(&d.env);
@@ -75,6 +77,8 @@ syn_status syn_bench_decision(syn_ctx *ctx, syn_bench_row *row)
 done:
     syn_observation_free(ctx, &d.x);
     syn_observer_free(ctx, &d.observer);
+    syn_params_unpack(ctx, &d.control.params);
+    syn_params_unpack(ctx, &d.perception.params);
     syn_control_free(ctx, &d.control);
     syn_perception_free(ctx, &d.perception);
     syn_tasks_free(ctx, &d.tasks);

@@ -231,6 +231,7 @@ static syn_status model_make(bench *b)
     SYN_RETURN_IF(syn_tasks_alloc(&b->host, &b->tasks, 1));
     memcpy(b->tasks.quest, b->task.quest, sizeof b->task.quest);
     memcpy(b->tasks.pair, b->task.pair, sizeof b->task.pair);
+    SYN_RETURN_IF(syn_model_pack(&b->host, m));
     SYN_RETURN_IF(syn_observer_init(&b->host, &b->observer, 1, true));
     return syn_observation_alloc(&b->host, &b->x, 1);
 }
@@ -255,6 +256,7 @@ static void bench_free(bench *b)
     syn_observation_free(&b->host, &b->x);
     syn_observer_free(&b->host, &b->observer);
     syn_tasks_free(&b->host, &b->tasks);
+    syn_model_unpack(&b->host, &b->model);
     syn_control_free(&b->host, &b->model.control);
     syn_perception_free(&b->host, &b->model.perception);
     sem_destroy(&b->done);

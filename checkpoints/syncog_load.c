@@ -12,6 +12,7 @@ syn_status syn_engine_open(const char *dir, const syn_engine_config *config, syn
     SYN_TRY(syn_engine_create(config, &engine));
     SYN_TRY(syn_model_load(&engine->ctx, dir, &engine->model, NULL, NULL));
     SYN_TRY(syn_engine_check(engine, dir));
+    SYN_TRY(syn_model_pack(&engine->ctx, &engine->model));
     *out = engine;
     return SYN_OK;
 done:

@@ -28,3 +28,17 @@ void syn_model_free(syn_ctx *ctx, syn_model *m)
     syn_control_free(ctx, &m->control);
     memset(m, 0, sizeof *m);
 }
+
+syn_status syn_model_pack(syn_ctx *ctx, const syn_model *m)
+{
+    SYN_RETURN_IF(syn_params_pack(ctx, &m->perception.params));
+    const syn_status st = syn_params_pack(ctx, &m->control.params);
+    if (st != SYN_OK) syn_params_unpack(ctx, &m->perception.params);
+    return st;
+}
+
+void syn_model_unpack(syn_ctx *ctx, const syn_model *m)
+{
+    syn_params_unpack(ctx, &m->perception.params);
+    syn_params_unpack(ctx, &m->control.params);
+}

@@ -31,4 +31,8 @@ typedef struct syn_model {
 SYN_WARN_UNUSED syn_status syn_model_init(syn_ctx *ctx, syn_model *m, uint64_t table_seed);
 void syn_model_free(syn_ctx *ctx, syn_model *m);
 
+/* syn_params_pack of the networks that decide, and back. */
+SYN_WARN_UNUSED syn_status syn_model_pack(syn_ctx *ctx, const syn_model *m);
+void syn_model_unpack(syn_ctx *ctx, const syn_model *m);
+
 #endif

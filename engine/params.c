@@ -8,6 +8,7 @@
 
 #include "kernels/base/rng.h"
 #include "kernels/optim.h"
+#include "kernels/packed.h"
 
 static size_t bytes_of(const syn_params *p)
 {
@@ -74,6 +75,31 @@ void syn_params_free(syn_ctx *ctx, syn_params *p)
     syn_device_free(ctx, p->m);
     syn_device_free(ctx, p->v);
     memset(p, 0, sizeof *p);
+}
+
+static bool recurrent(const syn_param *t)
+{
+    const size_t n = strlen(t->name);
+    return n > 2 && strcmp(t->name + n - 2, ".R") == 0;
+}
+
+syn_status syn_params_pack(syn_ctx *ctx, const syn_params *p)
+{
+    syn_status st = SYN_OK;
+    int done = 0;
+    for (; done < p->count && st == SYN_OK; done++) {
+        const syn_param *t = &p->item[done];
+        if (t->rank != 2) continue;
+        st = recurrent(t) ? syn_packed_recurrence(ctx, t->shape[1], syn_value(p, done))
+                          : syn_packed_product(ctx, t->shape[0], t->shape[1], syn_value(p, done));
+    }
+    for (int k = 0; k < done - 1 && st != SYN_OK; k++) syn_packed_remove(ctx, syn_value(p, k));
+    return st;
+}
+
+void syn_params_unpack(syn_ctx *ctx, const syn_params *p)
+{
+    for (int k = 0; p->value && k < p->count; k++) syn_packed_remove(ctx, syn_value(p, k));
 }
 
 syn_status syn_params_zero_grad(syn_ctx *ctx, syn_params *p)

@@ -39,6 +39,12 @@ SYN_WARN_UNUSED syn_status syn_params_commit(syn_ctx *ctx, syn_params *p, uint64
 SYN_WARN_UNUSED syn_status syn_params_trainable(syn_ctx *ctx, syn_params *p);
 
 void syn_params_free(syn_ctx *ctx, syn_params *p);
+
+/* For inference: ctx keeps the matrices laid out for its products (kernels/packed.h; those named
+ * "*.R" for their recurrence) until unpack, which comes before the values change or are freed. On
+ * an error nothing is kept. */
+SYN_WARN_UNUSED syn_status syn_params_pack(syn_ctx *ctx, const syn_params *p);
+void syn_params_unpack(syn_ctx *ctx, const syn_params *p);
 SYN_WARN_UNUSED syn_status syn_params_zero_grad(syn_ctx *ctx, syn_params *p);
 
 /* `to`, overwritten: a copy in ctx's memory of a network in host memory, with its moments where it

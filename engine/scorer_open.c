@@ -145,7 +145,11 @@ static syn_status weights_make(syn_scorer *s)
     const syn_model *m = s->model;
     s->perception = m->perception;
     s->control = m->control;
-    if (s->ctx->device == SYN_DEVICE_CPU) return SYN_OK;
+    if (s->ctx->device == SYN_DEVICE_CPU) {
+        SYN_RETURN_IF(syn_model_pack(s->ctx, m));
+        s->packed = true;
+        return SYN_OK;
+    }
     memset(&s->perception.params, 0, sizeof s->perception.params);
     memset(&s->control.params, 0, sizeof s->control.params);
     SYN_RETURN_IF(syn_params_clone(s->ctx, &s->perception.params, &m->perception.params));
@@ -198,6 +202,7 @@ void syn_scorer_close(syn_scorer *s)
         syn_params_free(s->ctx, &s->perception.params);
         syn_params_free(s->ctx, &s->control.params);
     }
+    if (s->packed) syn_model_unpack(s->ctx, s->model);
     syn_observation_free(s->ctx, &s->batch.x);
     syn_observer_free(s->ctx, &s->batch.o);
     give_back(s->ctx, w, wanted_list(s, w));

@@ -49,9 +49,9 @@ typedef struct syn_batch {
     syn_settled *settled;
     syn_env *envs;
     uint64_t *counter;
-    real *h0, *c0, *hT, *cT;   /* (rows, SYN_STATE) */
-    real *logit, *all; /* (rows, A) */
-    real *logp[2];             /* (rows): greedy, drawn */
+    real *h0, *c0, *hT, *cT; /* (rows, SYN_STATE) */
+    real *logit, *all;       /* (rows, A) */
+    real *logp[2];           /* (rows): greedy, drawn */
     int32_t *action[2];
     syn_observer o;
     syn_observation x;
@@ -191,6 +191,7 @@ struct syn_scorer {
     const syn_model *model;
     syn_perception perception; /* the model's, with weights on the device */
     syn_control control;
+    bool packed; /* ctx has the model laid out for its products */
     syn_scorer_options options;
     syn_slot *slot;
     int32_t free_slot; /* -1: none */

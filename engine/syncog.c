@@ -56,6 +56,7 @@ syn_status syn_engine_check(const syn_engine *g, const char *name)
 void syn_engine_close(syn_engine *g)
 {
     if (!g || --g->users > 0) return;
+    syn_model_unpack(&g->ctx, &g->model);
     syn_model_free(&g->ctx, &g->model);
     syn_ctx_free(&g->ctx);
     free(g);

@@ -81,11 +81,33 @@ void syn_ppo_free(syn_ppo *p)
     memset(p, 0, sizeof *p);
 }
 
+/* Looking and deciding take products of few rows, with weights that stay as they are meanwhile.
+ * Both always do so: what is seen after a resume has the bits of what a roll-out ended with. */
+static syn_status with_weights_packed(syn_ppo *p, syn_status (*work)(void *user))
+{
+    const int64_t shards = p->cfg.minibatches * p->local;
+    int64_t packed = 0;
+    SYN_RETURN_IF(syn_params_pack(p->ctx, &p->control->params));
+    syn_status st = SYN_OK;
+    for (; packed < shards && st == SYN_OK; packed += st == SYN_OK)
+        st = syn_params_pack(p->ctx, &p->shard[packed].perception->params);
+    if (st == SYN_OK) st = work(p);
+    while (packed > 0) syn_params_unpack(p->ctx, &p->shard[--packed].perception->params);
+    syn_params_unpack(p->ctx, &p->control->params);
+    return st;
+}
+
+static syn_status look_all(void *user)
+{
+    syn_ppo *p = user;
+    for (int64_t k = 0; k < p->cfg.minibatches * p->local; k++)
+        SYN_RETURN_IF(syn_ppo_shard_look(p, &p->shard[k]));
+    return SYN_OK;
+}
+
 syn_status syn_ppo_look(syn_ppo *p)
 {
-    for (int64_t k = 0; k < p->cfg.minibatches * p->local; k++) {
-        SYN_RETURN_IF(syn_ppo_shard_look(p, &p->shard[k]));
-    }
+    SYN_RETURN_IF(with_weights_packed(p, look_all));
     p->fresh = true;
     return SYN_OK;
 }
@@ -213,6 +235,12 @@ done:
     return st;
 }
 
+static syn_status roll_recorded(void *user)
+{
+    syn_ppo *p = user;
+    return syn_graph_run(p->ctx, &p->device->rollout, roll_all, p);
+}
+
 syn_status syn_ppo_rollout(syn_ppo *p)
 {
     double total[SYN_ROLLOUT_SUMS];
@@ -226,7 +254,7 @@ syn_status syn_ppo_rollout(syn_ppo *p)
     for (int64_t k = 0; k < p->cfg.minibatches * p->local && !p->fresh; k++)
         SYN_RETURN_IF(syn_ppo_shard_carry(p, &p->shard[k]));
     if (p->watch.rollout) p->watch.rollout(p->watch.user);
-    SYN_RETURN_IF(syn_graph_run(p->ctx, &p->device->rollout, roll_all, p));
+    SYN_RETURN_IF(with_weights_packed(p, roll_recorded));
     SYN_RETURN_IF(read_back(p));
     if (p->ctx->device != SYN_DEVICE_CPU) p->times.device += syn_clock_s() - begun;
     p->fresh = false;

@@ -10,40 +10,12 @@
 
 #include "kernels/base/log.h"
 #include "kernels/base/progress.h"
-#include "kernels/base/rng.h"
 #include "serve/store_internal.h"
 
 #define BACKOFF_MIN_S 0.05
 #define BACKOFF_MAX_S 2.0
 #define SWEEP_S       3600.0
-enum { GROUP_BYTES_MAX = 1 << 20, SENTENCE_BYTES = 512 };
-enum { READ_BYTES_MAX = 96 << 20 }; /* SYN_DB_ROWS_MAX rows of two texts each */
-
-struct syn_db {
-    const syn_db_driver *driver;
-    syn_db_options options;
-    char *url;
-
-    pthread_mutex_t lock;
-    pthread_cond_t news, answers;
-    pthread_t thread;
-    /* Under the lock. */
-    syn_db_job *first, **last;
-    int64_t waiting, waiting_bytes; /* accepted and not yet answered */
-    int64_t accepted, answered;
-    bool closing;
-
-    /* The thread's own. */
-    void *handle; /* NULL: not connected */
-    double retry_s, backoff_s, sweep_s;
-    char sentence[SENTENCE_BYTES]; /* of the last failure to connect */
-    syn_rng rng;
-    syn_db_job *walkers; /* wait for totals; `walk` is of the first one's organisation */
-    syn_db_walk walk;
-    double walk_begun_s, walk_s; /* when it began, and what it has cost */
-    syn_db_known known;
-    syn_db_call calls[2 * SYN_DB_GROUP_MAX];
-};
+enum { GROUP_BYTES_MAX = 1 << 20 };
 
 /* ---- the queue ---- */
 
@@ -74,7 +46,6 @@ syn_status syn_db_submit(syn_db *db, syn_db_job *job)
         *db->last = job;
         db->last = &job->next;
         db->waiting++;
-        db->accepted++;
         db->waiting_bytes += (int64_t)job->bytes;
         pthread_cond_signal(&db->news);
     }
@@ -87,8 +58,7 @@ syn_status syn_db_submit(syn_db *db, syn_db_job *job)
 void syn_db_flush(syn_db *db)
 {
     pthread_mutex_lock(&db->lock);
-    const int64_t until = db->accepted;
-    while (db->answered < until) pthread_cond_wait(&db->answers, &db->lock);
+    while (db->waiting > 0) pthread_cond_wait(&db->answers, &db->lock);
     pthread_mutex_unlock(&db->lock);
 }
 
@@ -99,11 +69,12 @@ static void wait_until(syn_db *db, double until_s)
     (void)pthread_cond_timedwait(&db->news, &db->lock, &t);
 }
 
-/* The next group, or NULL when there is a sweep or a walk to do, or nothing more to come (*end). */
-static syn_db_job *next_group(syn_db *db, int *count, bool *end)
+/* The next group, or NULL when there is a sweep or a step to do, or nothing more to come (*end). */
+static syn_db_job *next_group(syn_db *db, bool *end)
 {
+    const bool steps = db->walkers || db->pages;
     pthread_mutex_lock(&db->lock);
-    while (!db->first && !db->closing && !db->walkers && syn_clock_s() < db->sweep_s) {
+    while (!db->first && !db->closing && !steps && syn_clock_s() < db->sweep_s) {
         if (db->options.retention_days > 0)
             wait_until(db, db->sweep_s);
         else
@@ -111,12 +82,12 @@ static syn_db_job *next_group(syn_db *db, int *count, bool *end)
     }
     syn_db_job *group = db->first, **tail = &db->first;
     size_t bytes = 0;
-    for (*count = 0; *tail && *count < SYN_DB_GROUP_MAX; ++*count) {
-        if (*count && bytes + (*tail)->bytes > GROUP_BYTES_MAX) break;
+    for (int count = 0; *tail && count < SYN_DB_GROUP_MAX; count++) {
+        if (count && bytes + (*tail)->bytes > GROUP_BYTES_MAX) break;
         bytes += (*tail)->bytes;
         tail = &(*tail)->next;
     }
-    *end = !group && db->closing && !db->walkers;
+    *end = !group && db->closing && !steps;
     if (group) {
         db->first = *tail;
         *tail = NULL;
@@ -134,11 +105,21 @@ static void disconnect(syn_db *db)
     db->handle = NULL;
 }
 
-static syn_status connect_once(syn_db *db)
+/* Only a store that opens looks after the tables: one that connects again would wait for whoever
+ * changes them, and its callers with it. */
+static syn_status connect_once(syn_db *db, double until_s)
 {
-    syn_status st = db->driver->open(db->url, &db->handle);
-    if (st == SYN_OK) st = syn_db_migrate(db->driver, db->handle);
-    if (st == SYN_OK) st = db->driver->prepare(db->handle);
+    syn_status st = SYN_OK;
+    if (!db->up_to_date) {
+        SYN_TRY(db->driver->open(db->url, until_s, &db->handle));
+        SYN_TRY(syn_db_migrate(db->driver, db->handle));
+        db->up_to_date = true;
+        disconnect(db);
+        until_s = syn_clock_s() + db->options.patience_s;
+    }
+    SYN_TRY(db->driver->open(db->url, until_s, &db->handle));
+    SYN_TRY(db->driver->prepare(db->handle, until_s));
+done:
     if (st != SYN_OK) disconnect(db);
     return st;
 }
@@ -150,19 +131,17 @@ static void sleep_s(double seconds)
     }
 }
 
-/* Tries until `until_s`, with back-off; no try within the back-off of one that failed. */
-static syn_status connect_until(syn_db *db, double until_s)
+syn_status syn_db_connect(syn_db *db, double until_s, syn_db_link *link)
 {
     while (!db->handle) {
         const double now = syn_clock_s();
-        if (db->retry_s > now) {
-            if (db->retry_s > until_s) return syn_fail(SYN_ERR_NETWORK, "%s", db->sentence);
-            sleep_s(db->retry_s - now);
-        }
-        const syn_status st = connect_once(db);
+        if (now >= until_s || db->retry_s > until_s)
+            return syn_fail(SYN_ERR_NETWORK, "%s", db->sentence);
+        if (db->retry_s > now) sleep_s(db->retry_s - now);
+        const syn_status st = connect_once(db, until_s);
         if (st == SYN_OK) {
             db->backoff_s = 0;
-            return SYN_OK;
+            break;
         }
         snprintf(db->sentence, sizeof db->sentence, "%s", syn_error_text());
         if (st != SYN_ERR_NETWORK) return st;
@@ -170,7 +149,17 @@ static syn_status connect_until(syn_db *db, double until_s)
         if (db->backoff_s > BACKOFF_MAX_S) db->backoff_s = BACKOFF_MAX_S;
         db->retry_s = syn_clock_s() + db->backoff_s * (.5 + .5 * (double)syn_rng_uniform(&db->rng));
     }
+    *link = (syn_db_link){db->driver, db->handle, until_s};
     return SYN_OK;
+}
+
+bool syn_db_again(syn_db *db, syn_status st, double until_s)
+{
+    if (st != SYN_ERR_NETWORK || !db->handle) return false;
+    snprintf(db->sentence, sizeof db->sentence, "%s", syn_error_text());
+    syn_log(SYN_LOG_WARN, "%s; connecting again", db->sentence);
+    disconnect(db);
+    return syn_clock_s() < until_s;
 }
 
 /* ---- a group ---- */
@@ -178,27 +167,25 @@ static syn_status connect_until(syn_db *db, double until_s)
 /* Repeats over lost connections; every call may be repeated, whether it had an effect or not. */
 static syn_status write_calls(syn_db *db, syn_db_call *calls, int count, double until_s)
 {
-    for (;;) {
-        SYN_RETURN_IF(connect_until(db, until_s));
-        const syn_status st = db->driver->write(db->handle, calls, count);
-        if (st != SYN_ERR_NETWORK) return st;
-        syn_log(SYN_LOG_WARN, "%s; connecting again", syn_error_text());
-        disconnect(db);
-        if (syn_clock_s() > until_s) return st;
-    }
+    syn_db_link link;
+    syn_status st;
+    do {
+        st = syn_db_connect(db, until_s, &link);
+        if (st == SYN_OK) st = db->driver->write(link.handle, calls, count, until_s);
+    } while (syn_db_again(db, st, until_s));
+    return st;
 }
 
-static syn_status read_call(syn_db *db, const syn_db_call *call, double until_s, syn_arena *arena,
-                            syn_db_result *result)
+static syn_status read_call(syn_db *db, const syn_db_call *call, double until_s, syn_db_rows *rows)
 {
-    for (;;) {
-        SYN_RETURN_IF(connect_until(db, until_s));
-        const syn_status st = syn_db_read(db->driver, db->handle, call, arena, result);
-        if (st != SYN_ERR_NETWORK) return st;
-        syn_log(SYN_LOG_WARN, "%s; connecting again", syn_error_text());
-        disconnect(db);
-        if (syn_clock_s() > until_s) return st;
-    }
+    syn_db_link link;
+    syn_status st;
+    do {
+        rows->count = 0; /* those of a try that failed go */
+        st = syn_db_connect(db, until_s, &link);
+        if (st == SYN_OK) st = syn_db_read(&link, call, rows);
+    } while (syn_db_again(db, st, until_s));
+    return st;
 }
 
 static bool is_write(const syn_db_job *job)
@@ -206,7 +193,7 @@ static bool is_write(const syn_db_job *job)
     return syn_db_sqls[job->calls[0].statement].write;
 }
 
-static void answer(syn_db_job *job, syn_status st, syn_db_result *result)
+void syn_db_answer(syn_db_job *job, syn_status st, syn_db_result *result)
 {
     if (st != SYN_OK) *result = (syn_db_result){.status = st, .sentence = syn_error_text()};
     if (!result->sentence) result->sentence = "";
@@ -216,7 +203,7 @@ static void answer(syn_db_job *job, syn_status st, syn_db_result *result)
 /* The event of a record that was refused. What a lost server has kept, nobody knows. */
 static void tell_of_loss(syn_db *db, syn_db_job *job, syn_status st, double until_s)
 {
-    char sentence[SENTENCE_BYTES];
+    char sentence[SYN_DB_SENTENCE_BYTES];
     if (job->count < 2 || st == SYN_ERR_NETWORK) return;
     snprintf(sentence, sizeof sentence, "%s", syn_error_text());
     job->calls[1].values[SYN_DB_EVENT_OUTCOME].text = SYN_DB_UNRECORDED;
@@ -234,7 +221,7 @@ static void run_writes(syn_db *db, syn_db_job *group, double until_s)
         for (int i = 0; is_write(j) && i < j->count; i++) db->calls[count++] = j->calls[i];
     if (!count) return;
     const syn_status st = write_calls(db, db->calls, count, until_s);
-    char sentence[SENTENCE_BYTES];
+    char sentence[SYN_DB_SENTENCE_BYTES];
     snprintf(sentence, sizeof sentence, "%s", st == SYN_OK ? "" : syn_error_text());
     for (syn_db_job *j = group; j; j = j->next) {
         if (!is_write(j)) continue;
@@ -245,7 +232,7 @@ static void run_writes(syn_db *db, syn_db_job *group, double until_s)
         if (one != SYN_OK) tell_of_loss(db, j, one, until_s);
         lost += one != SYN_OK && !j->done;
         syn_db_result result = {.changed = db->calls[k].changed};
-        answer(j, one, &result);
+        syn_db_answer(j, one, &result);
         k += j->count;
     }
     if (lost)
@@ -257,15 +244,17 @@ static void run_reads(syn_db *db, syn_db_job *group, double until_s)
 {
     for (syn_db_job *j = group; j; j = j->next) {
         if (is_write(j)) continue;
-        syn_arena arena;
+        syn_db_rows rows;
         syn_db_result result = {0};
-        syn_arena_init(&arena, READ_BYTES_MAX);
-        answer(j, read_call(db, &j->calls[0], until_s, &arena, &result), &result);
-        syn_arena_free(&arena);
+        syn_db_rows_init(&rows, j->calls[0].statement);
+        const syn_status st = read_call(db, &j->calls[0], until_s, &rows);
+        if (st == SYN_OK) syn_db_rows_tell(&rows, &result);
+        syn_db_answer(j, st, &result);
+        syn_db_rows_free(&rows);
     }
 }
 
-static void free_group(syn_db *db, syn_db_job *group)
+void syn_db_drop(syn_db *db, syn_db_job *group)
 {
     int64_t count = 0, bytes = 0;
     while (group) {
@@ -278,95 +267,8 @@ static void free_group(syn_db *db, syn_db_job *group)
     pthread_mutex_lock(&db->lock);
     db->waiting -= count;
     db->waiting_bytes -= bytes;
-    db->answered += count;
     pthread_cond_broadcast(&db->answers);
     pthread_mutex_unlock(&db->lock);
-}
-
-/* ---- totals, a slice between two groups ---- */
-
-/* Takes from *list what asks for totals, of `org` where that is not NULL, and was submitted by
- * `until_s`; puts it behind *to. */
-static void take_walkers(syn_db_job **list, const char *org, double until_s, syn_db_job **to)
-{
-    while (*to) to = &(*to)->next;
-    while (*list) {
-        syn_db_job *j = *list;
-        const bool taken = j->calls[0].statement == SYN_DB_TOTALS_SLICE &&
-                           (!org || strcmp(org, j->calls[0].values[0].text) == 0) &&
-                           j->submitted_s <= until_s;
-        if (!taken) {
-            list = &j->next;
-            continue;
-        }
-        *list = j->next;
-        j->next = NULL;
-        *to = j;
-        to = &j->next;
-    }
-}
-
-static void answer_walkers(syn_db *db, const char *org, double until_s, syn_status st,
-                           syn_db_totals *totals)
-{
-    syn_db_job *done = NULL;
-    take_walkers(&db->walkers, org, until_s, &done);
-    for (syn_db_job *j = done; j; j = j->next) {
-        syn_db_result result = {.totals = totals, .count = totals ? 1 : 0};
-        result.total = result.count;
-        answer(j, st, &result);
-    }
-    free_group(db, done);
-}
-
-static void end_walk(syn_db *db, syn_status st)
-{
-    char org[SYN_DB_NAME_BYTES_MAX + 1];
-    const bool dear = db->walk_s > SYN_DB_DEAR_S;
-    const double now_s = syn_clock_s();
-    snprintf(org, sizeof org, "%s", db->walkers->calls[0].values[0].text);
-    syn_db_totals totals = db->walk.totals;
-    if (st == SYN_OK && dear)
-        syn_db_remember(&db->known, org, &totals, now_s + SYN_DB_FRESH_FOR * db->walk_s);
-    answer_walkers(db, org, dear ? now_s : db->walk_begun_s, st, st == SYN_OK ? &totals : NULL);
-    free(db->walk.borders);
-    db->walk_begun_s = 0;
-}
-
-/* False: the totals are not known, and a walk to them has begun. */
-static bool answers_at_once(syn_db *db)
-{
-    const double now_s = syn_clock_s();
-    char org[SYN_DB_NAME_BYTES_MAX + 1];
-    snprintf(org, sizeof org, "%s", db->walkers->calls[0].values[0].text);
-    syn_db_totals *known = syn_db_recall(&db->known, org, now_s);
-    if (known) {
-        answer_walkers(db, org, now_s, SYN_OK, known);
-        return true;
-    }
-    db->walk = SYN_DB_WALK;
-    db->walk_begun_s = now_s;
-    db->walk_s = 0;
-    return false;
-}
-
-static void walk_on(syn_db *db)
-{
-    bool over = false;
-    syn_status st;
-    if (db->walk_begun_s == 0 && answers_at_once(db)) return;
-    const double now_s = syn_clock_s(), until_s = now_s + db->options.patience_s;
-    for (;;) {
-        st = connect_until(db, until_s);
-        if (st == SYN_OK)
-            st = syn_db_walk_on(db->driver, db->handle, db->walkers->calls[0].values[0].text,
-                                &db->walk, &over);
-        if (st != SYN_ERR_NETWORK || !db->handle || syn_clock_s() > until_s) break;
-        syn_log(SYN_LOG_WARN, "%s; connecting again", syn_error_text());
-        disconnect(db);
-    }
-    db->walk_s += syn_clock_s() - now_s;
-    if (over || st != SYN_OK) end_walk(db, st);
 }
 
 /* ---- the thread ---- */
@@ -382,7 +284,7 @@ static void sweep(syn_db *db)
                             {.statement = SYN_DB_AUDIT_EXPIRE}};
     for (int k = 0; k < 2; k++)
         calls[k].values[0] = (syn_db_value){SYN_DB_INT, .integer = before_ms};
-    const syn_status st = write_calls(db, calls, 2, syn_clock_s());
+    const syn_status st = write_calls(db, calls, 2, syn_clock_s() + db->options.patience_s);
     if (st != SYN_OK) syn_log(SYN_LOG_WARN, "old records were not removed: %s", syn_error_text());
     const bool more = st == SYN_OK && calls[0].changed + calls[1].changed > 0;
     db->sweep_s = syn_clock_s() + (more ? 0 : SWEEP_S);
@@ -392,18 +294,17 @@ static void *store_main(void *arg)
 {
     syn_db *db = arg;
     for (;;) {
-        int count;
         bool end;
-        syn_db_job *group = next_group(db, &count, &end);
+        syn_db_job *group = next_group(db, &end);
         if (end) return NULL;
-        take_walkers(&group, NULL, INFINITY, &db->walkers);
+        syn_db_take_steps(db, &group);
         if (group) {
             const double until_s = group->submitted_s + db->options.patience_s;
             run_writes(db, group, until_s);
             run_reads(db, group, until_s);
-            free_group(db, group);
+            syn_db_drop(db, group);
         }
-        if (db->walkers) walk_on(db);
+        syn_db_steps_on(db);
         if (syn_clock_s() >= db->sweep_s) sweep(db);
     }
 }
@@ -445,6 +346,7 @@ static syn_status choose(syn_db *db, const syn_db_options *o)
 syn_status syn_db_open(syn_db **out, const syn_db_options *options)
 {
     syn_status st = SYN_OK;
+    syn_db_link link;
     *out = NULL;
     syn_db *db = calloc(1, sizeof *db);
     if (!db) return syn_fail(SYN_ERR_MEMORY, "out of memory");
@@ -460,7 +362,7 @@ syn_status syn_db_open(syn_db **out, const syn_db_options *options)
     const double now = syn_clock_s();
     db->rng = syn_rng_make((uint64_t)(now * 1e9), SYN_STREAM_RETRY);
     db->sweep_s = options->retention_days > 0 ? now : INFINITY;
-    SYN_TRY(connect_until(db, now + db->options.patience_s));
+    SYN_TRY(syn_db_connect(db, now + db->options.patience_s, &link));
     if (pthread_create(&db->thread, NULL, store_main, db) != 0)
         st = syn_fail(SYN_ERR_MEMORY, "the store's thread cannot be started");
 done:

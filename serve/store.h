@@ -5,10 +5,13 @@
  * gathered while one transaction was written goes out as the next one, at most 256 calls or 1 MiB,
  * so that a group is a matter of milliseconds and nobody waits for company. A write is reported as
  * done after its commit has reached the disk, never before. Reads follow the writes of their group.
+ * Lists and totals are read a slice of some milliseconds at a time, between which other calls are
+ * answered, so that nobody waits for a search through all records of somebody else.
  *
  * Where the server of a PostgreSQL database is lost, the thread reconnects with back-off and
  * repeats the group; every record carries an id chosen before it is sent, so that a repeated insert
- * adds nothing twice. A call that has waited for `patience_s` fails with one sentence. A full disk
+ * adds nothing twice. A call that has waited for `patience_s` fails with one sentence, whether the
+ * server is gone, hangs, or a lock is in the way. A full disk
  * fails the call at once, and later calls work again when there is room. A failed fsync of SQLite's
  * file refuses all later writes until the process starts again, since nobody can tell what is on
  * the disk. A write that fails and that nobody waits for is told to the log.
@@ -93,8 +96,7 @@ typedef struct syn_db_result {
     const char *sentence; /* of a failure, else "" */
     int64_t changed;      /* rows: of an insert 0 when it was there (also after a
                            * repetition over a lost server); of a revoke 0 when there is no such key */
-    /* Lists: all that match, of which `count` are here; SYN_DB_TOTAL_MAX: that many or more, since
-     * everybody waits while they are counted. */
+    /* Lists: all that match, of which `count` are here; SYN_DB_TOTAL_MAX: that many or more. */
     int64_t total;
     int count; /* of the array below that the call is about */
     const syn_db_key *keys;
@@ -119,7 +121,7 @@ void syn_db_close(syn_db *db);
 /* Half of the queue is taken: who has not begun yet had better come later. Any thread. */
 bool syn_db_is_crowded(syn_db *db);
 
-/* Returns when all that was accepted before has been answered. */
+/* Returns when nothing waits to be answered: all that was accepted before, and meanwhile. */
 void syn_db_flush(syn_db *db);
 
 /* A fresh id, unique over all replicas and sorted by time (UUIDv7). */
@@ -172,8 +174,8 @@ SYN_WARN_UNUSED syn_status syn_db_history_get(syn_db *db, const char *org, const
 SYN_WARN_UNUSED syn_status syn_db_session_read(syn_db *db, const char *org, const char *owner,
                                                const char *session, int64_t limit, syn_db_done done,
                                                void *context);
-/* totals[0]. They are made in slices, between which other calls are answered, and those of another
- * call of the organisation where making them takes long: not older than ten times that. */
+/* totals[0]; those of another call of the organisation where making them takes long: not older than
+ * ten times that. */
 SYN_WARN_UNUSED syn_status syn_db_totals_read(syn_db *db, const char *org, syn_db_done done,
                                               void *context);
 

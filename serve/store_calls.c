@@ -1,4 +1,4 @@
-/* Calls into statements with values, and rows back into records. */
+/* Calls into statements with values. */
 #include "serve/store.h"
 
 #include <stdlib.h>
@@ -115,8 +115,11 @@ static void add_sha256(building *b, const char *sha256)
     add_text(b, "sha256", sha256, 64);
 }
 
+/* The slice's times are filled in when it is read. */
 static void add_page(building *b, int64_t limit, int64_t offset)
 {
+    add_int(b, "before", 0, 0, 0);
+    add_int(b, "from", 0, 0, 0);
     add_int(b, "limit", limit, 1, SYN_DB_ROWS_MAX);
     add_int(b, "offset", offset, 0, SYN_DB_OFFSET_MAX);
 }
@@ -148,6 +151,7 @@ static syn_status submit_both(syn_db *db, const building *b, const building *wit
     *job = (syn_db_job){.count = with ? 2 : 1,
                         .done = done,
                         .context = context,
+                        .page = SYN_DB_PAGE,
                         .bytes = bytes,
                         .submitted_s = syn_clock_s()};
     char *p = (char *)(job + 1);
@@ -311,116 +315,4 @@ syn_status syn_db_audit_list(syn_db *db, const char *org, int64_t limit, int64_t
                              syn_db_done done, void *context)
 {
     return list(db, SYN_DB_AUDIT_LIST, org, limit, offset, done, context);
-}
-
-/* ---- rows ---- */
-
-typedef struct rows {
-    syn_arena *arena;
-    syn_db_key *keys;
-    syn_db_record *records;
-    syn_db_event *events;
-    int count, count_max;
-    syn_db_statement statement;
-} rows;
-
-static syn_db_key key_of(syn_arena *a, const syn_db_value *v)
-{
-    return (syn_db_key){.id = syn_arena_text(a, v[0].text),
-                        .org = syn_arena_text(a, v[1].text),
-                        .sha256 = syn_arena_text(a, v[2].text),
-                        .prefix = syn_arena_text(a, v[3].text),
-                        .name = syn_arena_text(a, v[4].text),
-                        .tier = syn_arena_text(a, v[5].text),
-                        .created_ms = v[6].integer,
-                        .revoked_ms = v[7].integer};
-}
-
-static syn_db_record record_of(syn_arena *a, const syn_db_value *v)
-{
-    return (syn_db_record){.id = syn_arena_text(a, v[0].text),
-                           .org = syn_arena_text(a, v[1].text),
-                           .owner = syn_arena_text(a, v[2].text),
-                           .query = syn_arena_text(a, v[3].text),
-                           .final_answer = syn_arena_text(a, v[4].text),
-                           .task_type = syn_arena_text(a, v[5].text),
-                           .confidence = v[6].real,
-                           .execution_time_s = v[7].real,
-                           .num_agents = v[8].integer,
-                           .num_rounds = v[9].integer,
-                           .created_ms = v[10].integer,
-                           .reply = syn_arena_text(a, v[11].text),
-                           .session = syn_arena_text(a, v[12].text)};
-}
-
-static syn_db_event event_of(syn_arena *a, const syn_db_value *v)
-{
-    return (syn_db_event){.id = syn_arena_text(a, v[0].text),
-                          .org = syn_arena_text(a, v[1].text),
-                          .actor = syn_arena_text(a, v[2].text),
-                          .action = syn_arena_text(a, v[3].text),
-                          .outcome = syn_arena_text(a, v[4].text),
-                          .request_id = syn_arena_text(a, v[5].text),
-                          .created_ms = v[6].integer,
-                          .detail = syn_arena_text(a, v[7].text)};
-}
-
-static bool of_keys(syn_db_statement s)
-{
-    return s == SYN_DB_KEY_FIND || s == SYN_DB_KEY_LIST;
-}
-
-static syn_status add_row(void *context, const syn_db_value *v)
-{
-    rows *r = context;
-    syn_arena *a = r->arena;
-    if (of_keys(r->statement)) {
-        r->keys = syn_arena_grow(a, r->keys, r->count, &r->count_max, sizeof *r->keys);
-        if (r->keys) r->keys[r->count] = key_of(a, v);
-    } else if (r->statement == SYN_DB_AUDIT_LIST) {
-        r->events = syn_arena_grow(a, r->events, r->count, &r->count_max, sizeof *r->events);
-        if (r->events) r->events[r->count] = event_of(a, v);
-    } else {
-        r->records = syn_arena_grow(a, r->records, r->count, &r->count_max, sizeof *r->records);
-        if (r->records) r->records[r->count] = record_of(a, v);
-    }
-    if (a->failed) return syn_fail(SYN_ERR_MEMORY, "the records take too much memory");
-    r->count++;
-    return SYN_OK;
-}
-
-/* A page that is not full is the last: where it begins tells how many there are. A list's last two
- * values are its limit and its offset. */
-static bool is_last_page(const syn_db_call *call, int count, int64_t *total)
-{
-    const size_t values = strlen(syn_db_sqls[call->statement].types);
-    const int64_t limit = call->values[values - 2].integer;
-    const int64_t offset = call->values[values - 1].integer;
-    if (count >= limit || (count == 0 && offset > 0)) return false;
-    *total = offset + count < SYN_DB_TOTAL_MAX ? offset + count : SYN_DB_TOTAL_MAX;
-    return true;
-}
-
-static syn_status take_total(void *context, const syn_db_value *v)
-{
-    *(int64_t *)context = v[0].integer;
-    return SYN_OK;
-}
-
-syn_status syn_db_read(const syn_db_driver *driver, void *handle, const syn_db_call *call,
-                       syn_arena *arena, syn_db_result *result)
-{
-    rows r = {.arena = arena, .statement = call->statement};
-    SYN_RETURN_IF(driver->read(handle, call, add_row, &r));
-    result->count = r.count;
-    result->keys = r.keys;
-    result->records = r.records;
-    result->events = r.events;
-    result->total = r.count;
-    if (syn_db_sqls[call->statement].count == SYN_DB_STATEMENTS ||
-        is_last_page(call, r.count, &result->total))
-        return SYN_OK;
-    syn_db_call count = *call;
-    count.statement = syn_db_sqls[call->statement].count;
-    return driver->read(handle, &count, take_total, &result->total);
 }

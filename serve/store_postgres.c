@@ -1,9 +1,11 @@
 /* PostgreSQL through libpq. The connection is non-blocking underneath and waited for with a limit,
- * so that a server that stopped, or a cable that was pulled, ends a call like a closed socket.
+ * so that a server that stopped, or a cable that was pulled, ends a call like a closed socket. So
+ * does a table that somebody has locked.
  * Calls go out in pipeline mode: all up to a sync point are one transaction and one round trip. */
 #include "serve/store_driver.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +15,8 @@
 
 #include "kernels/base/progress.h"
 
-#define REPLY_S 10.0
-enum { NUMBER_BYTES = 32, NAME_BYTES = 16 };
+#define ANSWER_S 1.0 /* what a connection that stands is given at least */
+enum { NUMBER_BYTES = 32, NAME_BYTES = 16, CONNECT_S_MAX = 5, WAIT_MS_MAX = 60000 };
 
 typedef struct database {
     PGconn *conn;
@@ -33,15 +35,16 @@ static syn_status lost(const database *d, const char *message)
                     *message ? message : "the connection was lost");
 }
 
-/* Classes 08 (connection), 57P (the server is being stopped), and 25006 (it has become a standby)
- * are no answer about the statement. */
+/* Classes 08 (connection) and 57 (the server is being stopped, or somebody stopped the statement),
+ * 25006 (it has become a standby) and 55P03 (a lock was not to be had in time) are no answer about
+ * the statement. */
 static syn_status fault(const database *d, const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     if (!text) text = PQresultErrorMessage(result);
     if (PQstatus(d->conn) == CONNECTION_BAD || !state || strncmp(state, "08", 2) == 0 ||
-        strncmp(state, "57P", 3) == 0 || strcmp(state, "25006") == 0)
+        strncmp(state, "57", 2) == 0 || strcmp(state, "25006") == 0 || strcmp(state, "55P03") == 0)
         return lost(d, text);
     return syn_fail(SYN_ERR_IO, "the database at %s: %.*s", d->where, first_line(text), text);
 }
@@ -83,7 +86,7 @@ static void no_notice(void *context, const char *message)
     (void)message;
 }
 
-static syn_status connect_to(database *d, const char *url)
+static syn_status connect_to(database *d, const char *url, double until_s)
 {
     /* What the URL says comes last, and wins. */
     static const char *const names[] = {"connect_timeout",
@@ -93,37 +96,82 @@ static syn_status connect_to(database *d, const char *url)
                                         "tcp_user_timeout",
                                         "dbname",
                                         NULL};
-    const char *values[] = {"5", "UTF8", "syncog", "10", "10000", url, NULL};
+    const double left_s = until_s - syn_clock_s();
+    char seconds[NUMBER_BYTES];
+    snprintf(seconds, sizeof seconds, "%d",
+             left_s > CONNECT_S_MAX ? CONNECT_S_MAX : (int)fmax(left_s, 0) + 1);
+    const char *values[] = {seconds, "UTF8", "syncog", "10", "10000", url, NULL};
     d->conn = PQconnectdbParams(names, values, 1);
     if (!d->conn) return syn_fail(SYN_ERR_MEMORY, "out of memory");
     if (PQstatus(d->conn) != CONNECTION_OK) return lost(d, PQerrorMessage(d->conn));
+    if (PQsetnonblocking(d->conn, 1) != 0) return lost(d, PQerrorMessage(d->conn));
     PQsetNoticeProcessor(d->conn, no_notice, NULL);
     return SYN_OK;
 }
 
-static syn_status pg_script(void *handle, const char *sql, int64_t *version)
+/* ---- answers ---- */
+
+static double deadline(double until_s)
 {
-    database *d = handle;
-    syn_status st = SYN_OK;
-    PGresult *result = PQexec(d->conn, sql);
-    const ExecStatusType status = PQresultStatus(result);
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-        st = fault(d, result);
-    else if (version)
-        *version = PQntuples(result) == 1 ? strtoll(PQgetvalue(result, 0, 0), NULL, 10) : -1;
-    PQclear(result);
-    return st;
+    return fmax(until_s, syn_clock_s() + ANSWER_S);
 }
 
-static syn_status pg_open(const char *url, void **handle)
+/* Sends what is left and waits until a result can be taken. */
+static syn_status await(database *d, double until_s)
+{
+    for (;;) {
+        const int flush = PQflush(d->conn);
+        if (flush < 0) return lost(d, PQerrorMessage(d->conn));
+        if (!PQisBusy(d->conn)) return SYN_OK;
+        struct pollfd p = {PQsocket(d->conn), (short)(POLLIN | (flush ? POLLOUT : 0)), 0};
+        const double left_s = until_s - syn_clock_s();
+        if (left_s <= 0) return lost(d, "no answer in time");
+        const int ready = poll(&p, 1, (int)fmin(left_s * 1000 + 1, WAIT_MS_MAX));
+        if (ready < 0 && errno != EINTR) return lost(d, strerror(errno));
+        if (ready > 0 && p.revents & ~POLLOUT && !PQconsumeInput(d->conn))
+            return lost(d, PQerrorMessage(d->conn));
+    }
+}
+
+/* Outside of pipeline mode: takes all results of what was sent; the first failure counts. *number
+ * (may be NULL) is the first column of the last. */
+static syn_status take_all(database *d, double until_s, int64_t *number)
+{
+    syn_status st = SYN_OK;
+    for (;;) {
+        SYN_RETURN_IF(await(d, until_s));
+        PGresult *result = PQgetResult(d->conn);
+        if (!result) return st;
+        const ExecStatusType status = PQresultStatus(result);
+        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+            st = st == SYN_OK ? fault(d, result) : st;
+        else if (number)
+            *number = PQntuples(result) == 1 ? strtoll(PQgetvalue(result, 0, 0), NULL, 10) : -1;
+        PQclear(result);
+    }
+}
+
+static syn_status run(database *d, const char *sql, double until_s, int64_t *number)
+{
+    if (!PQsendQuery(d->conn, sql)) return lost(d, PQerrorMessage(d->conn));
+    return take_all(d, until_s, number);
+}
+
+static syn_status pg_script(void *handle, const char *sql, int64_t *number)
+{
+    return run(handle, sql, INFINITY, number);
+}
+
+static syn_status pg_open(const char *url, double until_s, void **handle)
 {
     syn_status st = SYN_OK;
     database *d = calloc(1, sizeof *d);
     *handle = NULL;
     if (!d) return syn_fail(SYN_ERR_MEMORY, "out of memory");
     SYN_TRY(describe(d, url));
-    SYN_TRY(connect_to(d, url));
-    SYN_TRY(pg_script(d, "SET synchronous_commit = on; SET statement_timeout = '8s'", NULL));
+    SYN_TRY(connect_to(d, url, until_s));
+    SYN_TRY(run(d, "SET synchronous_commit = on; SET statement_timeout = '8s'", deadline(until_s),
+                NULL));
 done:
     if (st == SYN_OK)
         *handle = d;
@@ -137,40 +185,21 @@ static void statement_name(int statement, char out[NAME_BYTES])
     snprintf(out, NAME_BYTES, "s%d", statement);
 }
 
-static syn_status pg_prepare(void *handle)
+static syn_status pg_prepare(void *handle, double until_s)
 {
     database *d = handle;
+    until_s = deadline(until_s);
     for (int k = 0; k < SYN_DB_STATEMENTS; k++) {
         char name[NAME_BYTES];
         statement_name(k, name);
-        PGresult *result = PQprepare(d->conn, name, syn_db_sqls[k].text, 0, NULL);
-        syn_status st = PQresultStatus(result) == PGRES_COMMAND_OK ? SYN_OK : fault(d, result);
-        PQclear(result);
-        if (st != SYN_OK) return st;
+        if (!PQsendPrepare(d->conn, name, syn_db_sqls[k].text, 0, NULL))
+            return lost(d, PQerrorMessage(d->conn));
+        SYN_RETURN_IF(take_all(d, until_s, NULL));
     }
-    if (PQsetnonblocking(d->conn, 1) != 0 || !PQenterPipelineMode(d->conn))
-        return lost(d, PQerrorMessage(d->conn));
-    return SYN_OK;
+    return PQenterPipelineMode(d->conn) ? SYN_OK : lost(d, PQerrorMessage(d->conn));
 }
 
 /* ---- calls ---- */
-
-/* Sends what is left and waits until a result can be taken. */
-static syn_status await(database *d, double until_s)
-{
-    for (;;) {
-        const int flush = PQflush(d->conn);
-        if (flush < 0) return lost(d, PQerrorMessage(d->conn));
-        if (!PQisBusy(d->conn)) return SYN_OK;
-        struct pollfd p = {PQsocket(d->conn), (short)(POLLIN | (flush ? POLLOUT : 0)), 0};
-        const double left_s = until_s - syn_clock_s();
-        if (left_s <= 0) return lost(d, "no answer in time");
-        const int ready = poll(&p, 1, (int)(left_s * 1000) + 1);
-        if (ready < 0 && errno != EINTR) return lost(d, strerror(errno));
-        if (ready > 0 && p.revents & ~POLLOUT && !PQconsumeInput(d->conn))
-            return lost(d, PQerrorMessage(d->conn));
-    }
-}
 
 static syn_status send_call(database *d, const syn_db_call *call)
 {
@@ -222,9 +251,10 @@ typedef syn_status (*take)(void *context, syn_db_call *call, const PGresult *res
 
 /* Sends the calls as one transaction and gives each result to `taker`. The first failure is
  * returned, after the connection is in step again. */
-static syn_status exchange(database *d, syn_db_call *calls, int count, take taker, void *context)
+static syn_status exchange(database *d, syn_db_call *calls, int count, double until_s, take taker,
+                           void *context)
 {
-    const double until_s = syn_clock_s() + REPLY_S;
+    until_s = deadline(until_s);
     for (int k = 0; k < count; k++) SYN_RETURN_IF(send_call(d, &calls[k]));
     if (!PQpipelineSync(d->conn)) return lost(d, PQerrorMessage(d->conn));
     syn_status st = SYN_OK;
@@ -258,9 +288,9 @@ static syn_status take_write(void *context, syn_db_call *call, const PGresult *r
     return SYN_OK;
 }
 
-static syn_status pg_write(void *handle, syn_db_call *calls, int count)
+static syn_status pg_write(void *handle, syn_db_call *calls, int count, double until_s)
 {
-    return exchange(handle, calls, count, take_write, NULL);
+    return exchange(handle, calls, count, until_s, take_write, NULL);
 }
 
 typedef struct reading {
@@ -288,21 +318,26 @@ static syn_status take_rows(void *context, syn_db_call *call, const PGresult *re
     return SYN_OK;
 }
 
-static syn_status pg_read(void *handle, const syn_db_call *call, syn_db_row row, void *context)
+static syn_status pg_read(void *handle, const syn_db_call *call, double until_s, syn_db_row row,
+                          void *context)
 {
     reading r = {row, context};
     syn_db_call copy = *call;
-    return exchange(handle, &copy, 1, take_rows, &r);
+    return exchange(handle, &copy, 1, until_s, take_rows, &r);
 }
 
 const syn_db_driver syn_db_postgres = {
     .open = pg_open,
     .close = pg_close,
-    /* An index over a large table takes longer than a call may, and others wait for it here. */
-    .begin_alone = "BEGIN; SET LOCAL statement_timeout = 0; "
-                   "SELECT pg_advisory_xact_lock(5928301774)",
     .script = pg_script,
     .prepare = pg_prepare,
     .write = pg_write,
     .read = pg_read,
+    /* An index over a large table takes longer than a call may. */
+    .alone = "SET statement_timeout = 0; "
+             "SELECT CASE WHEN pg_try_advisory_lock(5928301774) THEN 1 ELSE 0 END",
+    /* Everybody waits behind who waits for a table as a whole. */
+    .begin = "BEGIN; SET LOCAL lock_timeout = '1s'",
+    .index = "CREATE INDEX CONCURRENTLY ",
+    .drop = "DROP INDEX CONCURRENTLY IF EXISTS ",
 };

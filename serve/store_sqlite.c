@@ -75,7 +75,7 @@ static syn_status make(const database *d)
     return SYN_OK;
 }
 
-static syn_status sqlite_script(void *handle, const char *sql, int64_t *version)
+static syn_status sqlite_script(void *handle, const char *sql, int64_t *number)
 {
     database *d = handle;
     while (*sql) {
@@ -84,7 +84,7 @@ static syn_status sqlite_script(void *handle, const char *sql, int64_t *version)
         if (rc != SQLITE_OK) return fault(d, rc);
         if (!s) break; /* blanks */
         while ((rc = sqlite3_step(s)) == SQLITE_ROW)
-            if (version) *version = sqlite3_column_int64(s, 0);
+            if (number) *number = sqlite3_column_int64(s, 0);
         sqlite3_finalize(s);
         if (rc != SQLITE_DONE) return fault(d, rc);
     }
@@ -107,9 +107,10 @@ static int too_long(void *handle)
     return d->until_s > 0 && syn_clock_s() > d->until_s;
 }
 
-static syn_status sqlite_open(const char *url, void **handle)
+static syn_status sqlite_open(const char *url, double until_s, void **handle)
 {
     syn_status st = SYN_OK;
+    (void)until_s;
     database *d = calloc(1, sizeof *d);
     *handle = NULL;
     if (!d) return syn_fail(SYN_ERR_MEMORY, "out of memory");
@@ -140,9 +141,10 @@ done:
     return st;
 }
 
-static syn_status sqlite_prepare(void *handle)
+static syn_status sqlite_prepare(void *handle, double until_s)
 {
     database *d = handle;
+    (void)until_s;
     for (int k = 0; k < SYN_DB_STATEMENTS; k++) {
         const int rc = sqlite3_prepare_v3(d->db, syn_db_sqls[k].text, -1, SQLITE_PREPARE_PERSISTENT,
                                           &d->statements[k], NULL);
@@ -184,9 +186,10 @@ static int write_all(database *d, syn_db_call *calls, int count)
     return SQLITE_OK;
 }
 
-static syn_status sqlite_write(void *handle, syn_db_call *calls, int count)
+static syn_status sqlite_write(void *handle, syn_db_call *calls, int count, double until_s)
 {
     database *d = handle;
+    (void)until_s;
     if (d->unsynced)
         return syn_fail(SYN_ERR_IO,
                         "the database %s: the disk has failed to keep a write; check it, then "
@@ -202,13 +205,15 @@ static syn_status sqlite_write(void *handle, syn_db_call *calls, int count)
     return st;
 }
 
-static syn_status sqlite_read(void *handle, const syn_db_call *call, syn_db_row row, void *context)
+static syn_status sqlite_read(void *handle, const syn_db_call *call, double until_s, syn_db_row row,
+                              void *context)
 {
     database *d = handle;
     sqlite3_stmt *s = d->statements[call->statement];
     const char *columns = syn_db_sqls[call->statement].columns;
     syn_status st = SYN_OK;
     int rc = bind(s, call);
+    (void)until_s;
     d->until_s = syn_clock_s() + READ_S;
     while (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
         syn_db_value v[SYN_DB_VALUES_MAX];
@@ -236,9 +241,11 @@ static syn_status sqlite_read(void *handle, const syn_db_call *call, syn_db_row 
 const syn_db_driver syn_db_sqlite = {
     .open = sqlite_open,
     .close = sqlite_close,
-    .begin_alone = "BEGIN IMMEDIATE",
     .script = sqlite_script,
     .prepare = sqlite_prepare,
     .write = sqlite_write,
     .read = sqlite_read,
+    .begin = "BEGIN IMMEDIATE",
+    .index = "CREATE INDEX ",
+    .drop = "DROP INDEX IF EXISTS ",
 };

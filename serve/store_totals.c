@@ -81,8 +81,8 @@ static syn_status take_real(void *context, const syn_db_value *v)
 }
 
 /* The smallest time that so many percent of the records do not exceed. */
-static syn_status quantile(const syn_db_driver *driver, void *handle, const char *org,
-                           const syn_db_walk *w, int percent, double *out)
+static syn_status quantile(const syn_db_link *link, const char *org, const syn_db_walk *w,
+                           int percent, double *out)
 {
     int64_t rank = (w->totals.collaborations * percent + 99) / 100 - 1;
     int k = 0;
@@ -92,18 +92,18 @@ static syn_status quantile(const syn_db_driver *driver, void *handle, const char
     set_org(&call, org);
     set_after(&call, w->borders[k].after_s);
     call.values[2] = (syn_db_value){SYN_DB_INT, .integer = rank};
-    return driver->read(handle, &call, take_real, out);
+    return syn_db_link_read(link, &call, take_real, out);
 }
 
-static syn_status finish(const syn_db_driver *driver, void *handle, const char *org, syn_db_walk *w)
+static syn_status finish(const syn_db_link *link, const char *org, syn_db_walk *w)
 {
     syn_db_totals t = w->totals;
     syn_db_call call = {.statement = SYN_DB_TOTALS_FAILED};
     set_org(&call, org);
-    SYN_RETURN_IF(driver->read(handle, &call, take_count, &t.failed));
-    SYN_RETURN_IF(quantile(driver, handle, org, w, 50, &t.p50_time_s));
-    SYN_RETURN_IF(quantile(driver, handle, org, w, 95, &t.p95_time_s));
-    SYN_RETURN_IF(quantile(driver, handle, org, w, 99, &t.p99_time_s));
+    SYN_RETURN_IF(syn_db_link_read(link, &call, take_count, &t.failed));
+    SYN_RETURN_IF(quantile(link, org, w, 50, &t.p50_time_s));
+    SYN_RETURN_IF(quantile(link, org, w, 95, &t.p95_time_s));
+    SYN_RETURN_IF(quantile(link, org, w, 99, &t.p99_time_s));
     const double n = t.collaborations ? (double)t.collaborations : 1;
     t.avg_confidence /= n;
     t.avg_time_s /= n;
@@ -116,18 +116,17 @@ static syn_status finish(const syn_db_driver *driver, void *handle, const char *
 
 /* ---- the whole ---- */
 
-syn_status syn_db_walk_on(const syn_db_driver *driver, void *handle, const char *org,
-                          syn_db_walk *w, bool *over)
+syn_status syn_db_walk_on(const syn_db_link *link, const char *org, syn_db_walk *w, bool *over)
 {
     slice s = {.last_s = 0};
     syn_db_call call = {.statement = SYN_DB_TOTALS_SLICE};
     *over = false;
     set_org(&call, org);
     set_after(&call, w->after_s);
-    SYN_RETURN_IF(driver->read(handle, &call, take_slice, &s));
+    SYN_RETURN_IF(syn_db_link_read(link, &call, take_slice, &s));
     if (s.sums.collaborations == 0) {
         *over = true;
-        return finish(driver, handle, org, w);
+        return finish(link, org, w);
     }
     SYN_RETURN_IF(keep_border(w, s.sums.collaborations));
     add(&w->totals, &s.sums);

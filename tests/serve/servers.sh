@@ -4,6 +4,8 @@
 #   servers.sh start postgres|redis FOLDER PID   prints its URL; the server ends with the process PID
 #   servers.sh kill postgres|redis FOLDER        as a crash would end it
 #   servers.sh again postgres|redis FOLDER       starts it once more, on the same port and data
+#   servers.sh hang postgres|redis FOLDER        it is there, and says nothing, until
+#   servers.sh wake postgres|redis FOLDER
 #   servers.sh stop postgres|redis FOLDER
 #
 # Exit code 77: the server is not installed, or does not start here.
@@ -66,11 +68,16 @@ answers() {
     fi
 }
 
+# signal NAME: to the server and its children.
+signal() {
+    kill "-$1" $(ps -o pid= --ppid "$pid") "$pid" 2>/dev/null || true
+}
+
 crash() {
     local pid
     pid=$(cat "$own/pid" 2>/dev/null) || return 0
     # Its children must not outlive it: they hold the shared memory that the next start looks for.
-    kill -9 $(ps -o pid= --ppid "$pid") "$pid" 2>/dev/null || true
+    signal KILL
     while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
 }
 
@@ -109,6 +116,16 @@ start)
     ) >/dev/null 2>&1 </dev/null 3>&- &
     ;;
 again) launch "$(cat "$own/port")" ;;
+hang | wake)
+    pid=$(cat "$own/pid")
+    if [ "$verb" = hang ]; then
+        signal STOP
+    else
+        # runuser stops with what it runs.
+        kill -CONT "$(ps -o ppid= -p "$pid" | tr -d ' ')"
+        signal CONT
+    fi
+    ;;
 kill | stop) crash ;;
 *) exit 2 ;;
 esac

@@ -28,6 +28,18 @@ static inline void world_open(world *w)
     assert_ok(syn_db_open(&w->db, &o));
 }
 
+/* Somebody else on a PostgreSQL; PQfinish() ends what he does. */
+static inline PGconn *query(const char *url, const char *sql)
+{
+    PGconn *c = PQconnectdb(url);
+    PGresult *result = PQexec(c, sql);
+    const ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+        fail_msg("%s: %s", sql, PQresultErrorMessage(result));
+    PQclear(result);
+    return c;
+}
+
 /* The database is empty and not opened yet. */
 static inline void world_begin(world *w, bool on_postgres)
 {

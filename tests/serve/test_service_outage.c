@@ -52,8 +52,34 @@ static void an_outage_is_told_and_passes(void **state)
     svc_end(&w);
 }
 
+/* A server that is there and says nothing: whoever is held for his key hears of it after the
+ * store's five seconds, and whoever comes meanwhile no later than that. */
+static void a_database_that_hangs_holds_nobody_for_long(void **state)
+{
+    svc w;
+    if (!postgres.url[0]) skip();
+    svc_begin(&w);
+    w.settings.database_url = postgres.url;
+    const char *key = svc_key(&w, "default", "admin");
+    svc_run(&w);
+    assert_int_equal(server_do(&postgres, "hang"), 0);
+    const double begin_s = svc_now_s();
+    assert_int_equal(status_of(&w, "/api/v1/history", key), 503);
+    assert_true(svc_now_s() - begin_s < 9);
+    assert_int_equal(status_of(&w, "/health", NULL), 200);
+    assert_int_equal(status_of(&w, "/livez", NULL), 200);
+    assert_int_equal(server_do(&postgres, "wake"), 0);
+    const double end_s = svc_now_s() + 20;
+    while (status_of(&w, "/api/v1/history", key) != 200 && svc_now_s() < end_s) usleep(100000);
+    assert_true(svc_now_s() < end_s);
+    svc_end(&w);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(an_outage_is_told_and_passes)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_outage_is_told_and_passes),
+        cmocka_unit_test(a_database_that_hangs_holds_nobody_for_long),
+    };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -294,8 +294,8 @@ static void an_older_database_is_brought_up_to_date(world *w)
     world_begin(w, w->postgres);
     const syn_db_driver *driver = w->postgres ? &syn_db_postgres : &syn_db_sqlite;
     void *handle;
-    assert_ok(driver->open(w->url, &handle));
-    assert_ok(driver->script(handle, syn_db_steps[0], NULL));
+    assert_ok(driver->open(w->url, INFINITY, &handle));
+    assert_ok(driver->script(handle, syn_db_steps[0].script, NULL));
     assert_ok(driver->script(
         handle,
         "CREATE TABLE syncog_version (version BIGINT NOT NULL);"

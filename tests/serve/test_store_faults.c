@@ -211,26 +211,66 @@ static void a_server_that_stays_away_is_one_sentence_and_its_return_is_noticed(v
     world_end(&w);
 }
 
-static void replicas_that_start_together_take_turns_with_the_tables(void **state)
+/* What became of many calls: all are answered, and about when they promise. */
+static void all_fail_in_time(world *w, double patience_s)
+{
+    enum { CALLS = 300 };
+    static const char sha256[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const syn_db_filter f = {.org = "default", .owner = "key-1", .limit = 10};
+    const double begin_s = syn_clock_s();
+    answered_ok = answered_bad = 0;
+    for (int k = 0; k < CALLS; k++) {
+        const syn_db_record record = record_of(NULL, "who?");
+        assert_ok(syn_db_history_add(w->db, &record, count_answers, NULL));
+        assert_ok(syn_db_key_find(w->db, sha256, count_answers, NULL));
+        assert_ok(syn_db_history_list(w->db, &f, count_answers, NULL));
+        assert_ok(syn_db_totals_read(w->db, "default", count_answers, NULL));
+    }
+    syn_db_flush(w->db);
+    assert_int_equal(answered_ok, 0);
+    assert_int_equal(answered_bad, 4 * CALLS);
+    assert_true(syn_clock_s() - begin_s < patience_s + 2);
+}
+
+static void assert_recovers(world *w)
+{
+    const double until_s = syn_clock_s() + 20;
+    const syn_db_record record = record_of(NULL, "who?");
+    do {
+        usleep(50000);
+        forget(&r);
+        assert_ok(syn_db_history_add(w->db, &record, keep, &r));
+        syn_db_flush(w->db);
+    } while (r.status != SYN_OK && syn_clock_s() < until_s);
+    assert_int_equal(r.status, SYN_OK);
+}
+
+static void a_server_that_hangs_is_told_in_time_and_its_return_is_noticed(void **state)
 {
     world w;
     world_begin(&w, true);
-    pid_t replicas[4];
-    for (int k = 0; k < 4; k++) {
-        replicas[k] = fork();
-        assert_true(replicas[k] >= 0);
-        if (replicas[k] > 0) continue;
-        syn_db *db;
-        const syn_db_options o = {.url = w.url};
-        const bool good = syn_db_open(&db, &o) == SYN_OK;
-        if (!good) fprintf(stderr, "%s\n", syn_error_text());
-        _exit(good ? 0 : 1);
-    }
-    for (int k = 0; k < 4; k++) {
-        int status;
-        assert_int_equal(waitpid(replicas[k], &status, 0), replicas[k]);
-        assert_int_equal(status, 0);
-    }
+    const syn_db_options o = {.url = w.url, .patience_s = 1.5};
+    assert_ok(syn_db_open(&w.db, &o));
+    assert_int_equal(server_do(&postgres, "hang"), 0);
+    all_fail_in_time(&w, o.patience_s);
+    all_fail_in_time(&w, o.patience_s); /* nobody connects */
+    assert_int_equal(server_do(&postgres, "wake"), 0);
+    assert_recovers(&w);
+    world_end(&w);
+}
+
+static void a_table_that_somebody_locked_is_told_in_time(void **state)
+{
+    world w;
+    world_begin(&w, true);
+    const syn_db_options o = {.url = w.url, .patience_s = 1.5};
+    assert_ok(syn_db_open(&w.db, &o));
+    PGconn *locker = query(
+        w.url, "BEGIN; LOCK TABLE history, api_keys, syncog_version IN ACCESS EXCLUSIVE MODE");
+    all_fail_in_time(&w, o.patience_s);
+    all_fail_in_time(&w, o.patience_s);
+    PQfinish(locker);
+    assert_recovers(&w);
     world_end(&w);
 }
 
@@ -354,9 +394,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sqlite_keeps_what_it_acknowledged_when_its_process_is_killed),
         cmocka_unit_test(postgres_keeps_what_it_acknowledged_when_its_process_is_killed),
-        cmocka_unit_test(replicas_that_start_together_take_turns_with_the_tables),
         cmocka_unit_test(a_server_that_crashes_loses_nothing_and_adds_nothing_twice),
         cmocka_unit_test(a_server_that_stays_away_is_one_sentence_and_its_return_is_noticed),
+        cmocka_unit_test(a_server_that_hangs_is_told_in_time_and_its_return_is_noticed),
+        cmocka_unit_test(a_table_that_somebody_locked_is_told_in_time),
         cmocka_unit_test(a_full_disk_is_one_sentence_and_keeps_what_was_acknowledged),
         cmocka_unit_test(a_second_user_of_a_file_is_refused),
         cmocka_unit_test(a_file_of_another_kind_or_time_is_refused),

@@ -1,12 +1,12 @@
 /* Lists cost little in a large store, and a record stands together with its event: the same on
  * SQLite and on a real PostgreSQL. */
+#include "serve/store_internal.h"
+
 #include "tests/serve/store_world.h"
 
 #include <semaphore.h>
 
 #include <sqlite3.h>
-
-#include "serve/store_internal.h"
 
 /* ---- records with events ---- */
 
@@ -27,7 +27,7 @@ static void refuse_some(world *w)
             SQLITE_OK);
         sqlite3_close(db);
     } else {
-        assert_ok(driver->open(w->url, &handle));
+        assert_ok(driver->open(w->url, INFINITY, &handle));
         assert_ok(driver->script(
             handle, "ALTER TABLE history ADD CONSTRAINT refusal CHECK (query <> 'refuse')", NULL));
         driver->close(handle);
@@ -147,7 +147,14 @@ static void no_row_is_read_to_be_counted_or_passed_over(void **state)
     static const struct {
         syn_db_statement statement;
         const char *index;
-    } cases[] = {{SYN_DB_HISTORY_COUNT, "COVERING INDEX history_list"},
+    } cases[] = {{SYN_DB_HISTORY_BORDER, "COVERING INDEX history_list "},
+                 {SYN_DB_HISTORY_BORDER_OWN, "COVERING INDEX history_list_own "},
+                 {SYN_DB_AUDIT_BORDER, "COVERING INDEX audit_org "},
+                 {SYN_DB_KEY_BORDER, "COVERING INDEX api_keys_org "},
+                 {SYN_DB_KEY_COUNT, "COVERING INDEX api_keys_org "},
+                 {SYN_DB_AUDIT_LIST, "INDEX audit_org "},
+                 {SYN_DB_KEY_LIST, "INDEX api_keys_org "},
+                 {SYN_DB_HISTORY_COUNT, "COVERING INDEX history_list "},
                  {SYN_DB_HISTORY_COUNT_OWN, "COVERING INDEX history_list_own "},
                  {SYN_DB_HISTORY_LIST, "INDEX history_list "},
                  {SYN_DB_HISTORY_LIST_OWN, "INDEX history_list_own "},
@@ -171,27 +178,7 @@ static void no_row_is_read_to_be_counted_or_passed_over(void **state)
     world_end(&w);
 }
 
-/* ---- bringing tables up to date ---- */
-
-/* PostgreSQL gives a call eight seconds; to make an index of millions of rows takes longer. */
-static void a_step_takes_as_long_as_it_takes(world *w)
-{
-    static const char sql[] =
-        "SELECT CAST(setting AS BIGINT) FROM pg_settings WHERE name = 'statement_timeout'";
-    int64_t ms = -1;
-    void *handle;
-    if (!w->postgres) return;
-    assert_ok(syn_db_postgres.open(w->url, &handle));
-    assert_ok(syn_db_postgres.script(handle, syn_db_postgres.begin_alone, NULL));
-    assert_ok(syn_db_postgres.script(handle, sql, &ms));
-    assert_int_equal(ms, 0);
-    assert_ok(syn_db_postgres.script(handle, "COMMIT", NULL));
-    assert_ok(syn_db_postgres.script(handle, sql, &ms));
-    assert_int_equal(ms, 8000);
-    syn_db_postgres.close(handle);
-}
-
-/* ---- totals ---- */
+/* ---- many records ---- */
 
 enum { RECORDS = 25000, SAME_FROM = 6000, SAME_TO = 19000 };
 
@@ -207,12 +194,20 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void fill_store(world *w)
+static void run_sql(world *w, const char *sql)
 {
     const syn_db_driver *driver = w->postgres ? &syn_db_postgres : &syn_db_sqlite;
-    char sql[1024];
     void *handle;
     world_close(w);
+    assert_ok(driver->open(w->url, INFINITY, &handle));
+    assert_ok(driver->script(handle, sql, NULL));
+    driver->close(handle);
+    world_open(w);
+}
+
+static void fill_store(world *w)
+{
+    char sql[1024];
     snprintf(sql, sizeof sql,
              "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < %d) "
              "INSERT INTO history (id, org_id, owner, query, final_answer, task_type, confidence, "
@@ -222,11 +217,75 @@ static void fill_store(world *w)
              "CAST(k * 37 %% 9973 AS DOUBLE PRECISION) / 64 END, 3, 2, k, '', k %% 3, .5, k %% 2 "
              "FROM n",
              RECORDS, SAME_FROM, SAME_TO);
-    assert_ok(driver->open(w->url, &handle));
-    assert_ok(driver->script(handle, sql, NULL));
-    driver->close(handle);
-    world_open(w);
+    run_sql(w, sql);
 }
+
+/* ---- lists over many slices ---- */
+
+/* Record k is of time k; every fifth is sure. The page's ids go down by `step`. */
+static void assert_page(world *w, syn_db_filter f, int64_t total, int count, int first, int step)
+{
+    f.org = "default";
+    ANSWERED(w->db, &r, syn_db_history_list(w->db, &f, keep, &r));
+    assert_int_equal(r.total, total);
+    assert_int_equal(r.count, count);
+    for (int k = 0; k < count; k++) {
+        char id[16];
+        snprintf(id, sizeof id, "id%d", first - step * k);
+        assert_string_equal(r.row[k].id, id);
+    }
+}
+
+static void pages_are_exact_over_many_slices(world *w)
+{
+    const int sure = RECORDS / 5, last = RECORDS - 1; /* 24999 % 5 is 4: a confidence of 1 */
+    fill_store(w);
+    static const char *const owners[] = {"o", NULL}; /* each has an index of its own */
+    for (int k = 0; k < 2; k++) {
+        const syn_db_filter all = {.owner = owners[k], .limit = 100};
+        syn_db_filter f = all;
+        assert_page(w, f, SYN_DB_TOTAL_MAX, 100, RECORDS, 1);
+        f.offset = 4950; /* the page lies in two slices, */
+        assert_page(w, f, SYN_DB_TOTAL_MAX, 100, RECORDS - 4950, 1);
+        f.offset = 12345; /* beyond what is counted, */
+        assert_page(w, f, SYN_DB_TOTAL_MAX, 100, RECORDS - 12345, 1);
+        f.offset = RECORDS - 30; /* at the end, */
+        assert_page(w, f, SYN_DB_TOTAL_MAX, 30, 30, 1);
+        f.offset = RECORDS; /* and behind it */
+        assert_page(w, f, SYN_DB_TOTAL_MAX, 0, 0, 1);
+        f = all;
+        f.min_confidence = 1;
+        assert_page(w, f, sure, 100, last, 5);
+        f.offset = 950;
+        assert_page(w, f, sure, 100, last - 5 * 950, 5);
+        f.offset = sure - 3;
+        assert_page(w, f, sure, 3, 14, 5);
+        f = all;
+        f.task_type = "analysis";
+        assert_page(w, f, 0, 0, 0, 1);
+    }
+    const syn_db_filter nobodys = {.owner = "nobody", .limit = 1};
+    assert_page(w, nobodys, 0, 0, 0, 1);
+}
+
+/* However many there are: all of a time are in one slice. */
+static void records_of_one_time_are_told_once_each(world *w)
+{
+    fill_store(w);
+    run_sql(w, "UPDATE history SET created_ms = 20000 WHERE created_ms > 13000");
+    syn_db_filter f = {.org = "default", .owner = "o", .min_confidence = 1, .limit = 100};
+    ANSWERED(w->db, &r, syn_db_history_list(w->db, &f, keep, &r));
+    assert_int_equal(r.total, RECORDS / 5);
+    assert_string_equal(r.row[0].id, "id24999");
+    f.offset = 2400; /* 12000 of time 20000 */
+    f.limit = 2;
+    ANSWERED(w->db, &r, syn_db_history_list(w->db, &f, keep, &r));
+    assert_int_equal(r.total, RECORDS / 5);
+    assert_string_equal(r.row[0].id, "id12999");
+    assert_string_equal(r.row[1].id, "id12994");
+}
+
+/* ---- totals ---- */
 
 static void assert_close(double got, double want, double tolerance)
 {
@@ -258,7 +317,7 @@ static void totals_are_exact_over_many_slices(world *w)
 
 typedef struct turn {
     sem_t gate;
-    int next, key_at;
+    int next, key_at, record_at;
 } turn;
 
 static void hold(void *context, const syn_db_result *result)
@@ -274,6 +333,13 @@ static void note_totals(void *context, const syn_db_result *result)
     t->next++;
 }
 
+static void note_list(void *context, const syn_db_result *result)
+{
+    turn *t = context;
+    assert_int_equal(result->status, SYN_OK);
+    t->next++;
+}
+
 static void note_key(void *context, const syn_db_result *result)
 {
     turn *t = context;
@@ -281,21 +347,56 @@ static void note_key(void *context, const syn_db_result *result)
     t->key_at = ++t->next;
 }
 
-/* Whoever asks for totals holds up nobody who asks after him. */
-static void others_go_before_totals(world *w)
+static void note_record(void *context, const syn_db_result *result)
+{
+    turn *t = context;
+    assert_int_equal(result->status, SYN_OK);
+    t->record_at = ++t->next;
+}
+
+/* Whoever asks for totals, or for lists, holds up nobody who asks after him. */
+static void others_go_before_totals_and_lists(world *w)
 {
     static const char sha256[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const syn_db_filter nothing = {
+        .org = "default", .owner = "o", .task_type = "analysis", .limit = 10};
+    syn_db_record record = record_of("late", "who?");
     turn t = {0};
+    record.num_rounds = 0; /* totals do not count it */
     fill_store(w);
     sem_init(&t.gate, 0, 0);
     assert_ok(syn_db_key_find(w->db, sha256, hold, &t));
     assert_ok(syn_db_totals_read(w->db, "default", note_totals, &t));
     assert_ok(syn_db_totals_read(w->db, "default", note_totals, &t));
+    assert_ok(syn_db_history_list(w->db, &nothing, note_list, &t));
+    assert_ok(syn_db_audit_list(w->db, "default", 10, 0, note_list, &t));
+    assert_ok(syn_db_history_add(w->db, &record, hold, &t));
     assert_ok(syn_db_key_find(w->db, sha256, note_key, &t));
+    assert_ok(syn_db_history_add(w->db, &record, note_record, &t));
+    sem_post(&t.gate);
     sem_post(&t.gate);
     syn_db_flush(w->db);
-    assert_int_equal(t.key_at, 1);
-    assert_int_equal(t.next, 3);
+    assert_true(t.key_at <= 2 && t.record_at <= 2);
+    assert_int_equal(t.next, 6);
+    sem_destroy(&t.gate);
+}
+
+/* Between a list and what was written before it nobody else comes. */
+static void a_list_has_what_was_written_before_it(world *w)
+{
+    const syn_db_record record = record_of("fresh", "who?");
+    const syn_db_filter f = {.org = "default", .owner = record.owner, .limit = 10};
+    turn t = {0};
+    sem_init(&t.gate, 0, 0);
+    forget(&r);
+    assert_ok(syn_db_history_add(w->db, &record, hold, &t));
+    assert_ok(syn_db_history_list(w->db, &f, keep, &r));
+    assert_ok(syn_db_history_add(w->db, &record, hold, &t));
+    sem_post(&t.gate);
+    sem_post(&t.gate);
+    syn_db_flush(w->db);
+    assert_int_equal(r.count, 1);
+    assert_string_equal(r.row[0].id, "fresh");
     sem_destroy(&t.gate);
 }
 
@@ -332,9 +433,11 @@ static void dear_totals_are_remembered_for_a_while(void **state)
     X(an_event_tells_what_became_of_its_record)                                                    \
     X(whoever_waits_for_a_refused_record_is_told)                                                  \
     X(a_total_is_counted_up_to_a_limit)                                                            \
-    X(a_step_takes_as_long_as_it_takes)                                                            \
+    X(pages_are_exact_over_many_slices)                                                            \
+    X(records_of_one_time_are_told_once_each)                                                      \
+    X(a_list_has_what_was_written_before_it)                                                       \
     X(totals_are_exact_over_many_slices)                                                           \
-    X(others_go_before_totals)                                                                     \
+    X(others_go_before_totals_and_lists)                                                           \
     X(a_store_is_closed_when_its_totals_are_told)
 
 BOTH(DEFINE)

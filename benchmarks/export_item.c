@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/licence.h"
 #include "serve/store.h"
 #include "serve/words.h"
 
@@ -266,27 +267,6 @@ syn_status syn_item_of_history(const syn_db_record *r, const syn_item_origin *or
 
 /* ---- records of an evaluation ---- */
 
-static const struct {
-    const char *benchmark, *licence;
-} licences[] = {
-    {"hotpotqa", "CC BY-SA 4.0"},
-    {"2wiki", "Apache 2.0"},
-    {"musique", "CC BY 4.0"},
-    {"coqa", "mixed, by source"},
-    {"commonsenseqa", "MIT"},
-    {"mmlu", "MIT"},
-    {"multiwoz", "MIT"},
-    {"sgd", "CC BY-SA 4.0"},
-    {"friendsqa", "Apache 2.0 (annotation)"},
-};
-
-static const char *licence_of(const char *benchmark)
-{
-    for (size_t k = 0; k < sizeof licences / sizeof *licences; k++)
-        if (!strcmp(licences[k].benchmark, benchmark)) return licences[k].licence;
-    return NULL;
-}
-
 static bool dialogue_is_whole(const json_t *dialogue)
 {
     for (size_t i = 0; i < json_array_size(dialogue); i++)
@@ -311,7 +291,7 @@ syn_status syn_item_of_record(const json_t *r, const syn_item_origin *origin, js
     const char *stopped_by = syn_item_text(r, "stopped_by");
     json_object_set_new(item, "id", record_id(r));
     json_object_set_new(item, "source", text_of(benchmark));
-    json_object_set_new(item, "licence", named(origin->licence, licence_of(benchmark)));
+    json_object_set_new(item, "licence", named(origin->licence, syn_licence_of(benchmark)));
     team_names(item, NULL, json_object_get(r, "agents"));
     json_object_set_new(item, "readable", json_boolean(*benchmark && *syn_item_text(r, "id")));
     static const char *const texts[] = {"question", "answer", "short_answer", "policy", "error"};

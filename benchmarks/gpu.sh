@@ -254,7 +254,7 @@ run_training() {
     for pid in $cpu_pids; do wait "$pid"; done
     cat "$work"/learn.cpu.[0-9] "$work"/learn.cuda.*.[0-9] >>"$rows" 2>/dev/null
     for precision in fp32 mixed; do
-        awk -f benchmarks/gpu_interval.awk -v want="$(wc -w <<<"$seeds")" \
+        awk -f benchmarks/gpu_field.awk -f benchmarks/gpu_interval.awk -v want="$(wc -w <<<"$seeds")" \
             "$work"/learn.cpu.[0-9] "$work"/learn.cuda."$precision".[0-9] >"$work/interval"
         read -r word rest <"$work/interval"
         [ "$word" != failed ] || [ "$SECONDS" -lt "$seconds" ] || word=skipped rest="cut off by the time limit of all"
@@ -308,7 +308,7 @@ run_benchmarks() {
 
 report() {
     local line first=1 table
-    table=$(awk -f benchmarks/gpu_table.awk "$rows" 2>&1) || verdict failed "the table: $table"
+    table=$(awk -f benchmarks/gpu_field.awk -f benchmarks/gpu_table.awk "$rows" 2>&1) || verdict failed "the table: $table"
     {
         echo "# CUDA: $device"
         echo

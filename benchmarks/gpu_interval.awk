@@ -1,12 +1,5 @@
 # Do the CPU and the device learn alike? Reads lines of 'syncog bench learn'; want: runs on each.
 # Prints passed, failed or skipped, and the means with the 95 % interval of their difference (Welch).
-function field(name,    text) {
-    if (!match($0, "\"" name "\": (\"[^\"]*\"|[^,}]*)")) return ""
-    text = substr($0, RSTART, RLENGTH)
-    sub(/^"[a-z0-9_]*": /, "", text)
-    gsub(/"/, "", text)
-    return text
-}
 /"bench": "learn"/ {
     where = field("device")
     x = field("return") + 0

@@ -1,11 +1,4 @@
 # The tables of benchmarks/results/gpu.md from rows, one JSON object a line.
-function field(name,    text) {
-    if (!match($0, "\"" name "\": (\"[^\"]*\"|[^,}]*)")) return ""
-    text = substr($0, RSTART, RLENGTH)
-    sub(/^"[a-z0-9_]*": /, "", text)
-    gsub(/"/, "", text)
-    return text
-}
 # Keeps the fastest of a row's cells.
 function keep(row, cell, us, how) {
     if (!((row, cell) in time) || us + 0 < time[row, cell]) {

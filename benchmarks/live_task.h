@@ -29,7 +29,7 @@
 #include <jansson.h>
 
 #include "datasets/question.h"
-#include "serve/arena.h"
+#include "kernels/base/arena.h"
 #include "serve/round.h"
 
 enum { SYN_LIVE_RESPONSE_BYTES_MAX = 4096 }; /* of an answer, in a prediction */

@@ -27,17 +27,6 @@ uint64_t syn_dialogue_key(syn_slice id)
     return syn_dataset_key(small, n);
 }
 
-int syn_acts_number(syn_slice key)
-{
-    int number = 0;
-    if (key.count < 1 || key.count > 8) return -1;
-    for (size_t i = 0; i < key.count; i++) {
-        if (key.bytes[i] < '0' || key.bytes[i] > '9') return -1;
-        number = 10 * number + (key.bytes[i] - '0');
-    }
-    return number;
-}
-
 static int by_key(const void *a, const void *b)
 {
     const uint64_t x = ((const entry *)a)->key, y = ((const entry *)b)->key;
@@ -84,9 +73,7 @@ syn_status syn_acts_read(const syn_files *f, int file, syn_acts **out)
     SYN_TRY(syn_files_load(f, file, SYN_ACTS_BYTES_MAX, &a->text, &bytes));
     syn_json_begin(&json, a->text, bytes);
     if (!entries_read(&json, a)) {
-        long long line = 1;
-        for (const char *c = json.begin; c < json.fault_at; c++) line += *c == '\n';
-        st = syn_fail(SYN_ERR_FORMAT, "%s: line %lld: %s", f->items[file].path, line, json.fault);
+        st = syn_json_fail(&json, f->items[file].path);
         goto done;
     }
     if (a->count) qsort(a->entries, a->count, sizeof a->entries[0], by_key);
@@ -106,10 +93,43 @@ void syn_acts_free(syn_acts *a)
     free(a);
 }
 
-syn_slice syn_acts_find(const syn_acts *a, syn_slice id)
+/* The JSON text of a dialogue's acts, an object; no bytes where there is none. */
+static syn_slice acts_find(const syn_acts *a, syn_slice id)
 {
     const entry wanted = {.key = syn_dialogue_key(id)};
     const entry *e =
         a && a->count ? bsearch(&wanted, a->entries, a->count, sizeof wanted, by_key) : NULL;
     return e ? e->acts : (syn_slice){NULL, 0};
+}
+
+/* A key of digits as a number, as far as an int holds it; -1 for any other. */
+static int turn_number(syn_slice key)
+{
+    int number = 0;
+    if (key.count < 1 || key.count > 8) return -1;
+    for (size_t i = 0; i < key.count; i++) {
+        if (key.bytes[i] < '0' || key.bytes[i] > '9') return -1;
+        number = 10 * number + (key.bytes[i] - '0');
+    }
+    return number;
+}
+
+static bool turns_read(syn_json *j, syn_acts_reader *read, void *owner)
+{
+    int index;
+    syn_slice key;
+    if (!syn_json_enter_object(j, "the acts of a dialogue", &index)) return false;
+    while (syn_json_next_key(j, &index, &key))
+        if (!read(j, turn_number(key), owner)) return false;
+    return !j->fault_at;
+}
+
+bool syn_acts_each(const syn_acts *a, syn_slice id, syn_json *j, syn_json *own,
+                   syn_acts_reader *read, void *owner)
+{
+    const syn_slice found = acts_find(a, id);
+    if (!found.bytes) return true;
+    syn_json_begin(own, found.bytes, found.count);
+    return turns_read(own, read, owner) ||
+           syn_json_fault(j, j->at, "its acts, in a file of their own: %s", own->fault);
 }

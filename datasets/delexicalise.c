@@ -168,7 +168,7 @@ static void small_letters(char *to, size_t max, const char *from)
     to[n] = '\0';
 }
 
-const char *syn_delexicalised_name(syn_room *room, const char *domain, const char *slot)
+const char *syn_delexicalised_name(syn_arena *arena, const char *domain, const char *slot)
 {
     char in[64], name[64], with[68];
     small_letters(in, sizeof in, domain);
@@ -179,19 +179,19 @@ const char *syn_delexicalised_name(syn_room *room, const char *domain, const cha
     snprintf(with, sizeof with, " %s ", in);
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(known[i].word, word) == 0 && strstr(known[i].domains, with))
-            return syn_room_format(room, "%s_%s", in, word);
-    return syn_room_copy(room, word);
+            return syn_arena_format(arena, "%s_%s", in, word);
+    return syn_arena_text(arena, word);
 }
 
-static const char *mark_name(syn_room *room, const syn_mark *mark, const char *last)
+static const char *mark_name(syn_arena *arena, const syn_mark *mark, const char *last)
 {
-    const char *act = syn_room_text(room, mark->act), *dash = strchr(act, '-');
-    const char *domain = dash ? syn_room_text(room, (syn_slice){act, (size_t)(dash - act)}) : act;
+    const char *act = syn_slice_text(arena, mark->act), *dash = strchr(act, '-');
+    const char *domain = dash ? syn_arena_text_n(arena, act, (size_t)(dash - act)) : act;
     if (strcasecmp(domain, "booking") == 0) domain = last;
-    return syn_delexicalised_name(room, domain, syn_room_text(room, mark->slot));
+    return syn_delexicalised_name(arena, domain, syn_slice_text(arena, mark->slot));
 }
 
-const char *syn_delexicalise(syn_room *room, syn_slice text, const syn_mark *marks, int count,
+const char *syn_delexicalise(syn_arena *arena, syn_slice text, const syn_mark *marks, int count,
                              const char *last)
 {
     places p = {.count = 0};
@@ -199,10 +199,10 @@ const char *syn_delexicalise(syn_room *room, syn_slice text, const syn_mark *mar
     size_t bytes = text.count + 1, at = 0, from = 0;
     places_find(text, marks, count, &p);
     for (int i = 0; i < p.count; i++) {
-        names[i] = mark_name(room, p.items[i].mark, last);
+        names[i] = mark_name(arena, p.items[i].mark, last);
         bytes += strlen(names[i]) + 2;
     }
-    char *out = syn_room_take(room, bytes, 1);
+    char *out = syn_arena_alloc(arena, bytes);
     if (!out) return "";
     for (int i = 0; i < p.count; i++) {
         memcpy(out + at, text.bytes + from, p.items[i].start - from);

@@ -9,12 +9,12 @@
 #include <sys/stat.h>
 
 #include "datasets/files.h"
-#include "datasets/room.h"
+#include "kernels/base/arena.h"
 
-enum { NESTING_MAX = 4, ITEMS_MAX = 64, ROOM_BYTES_MAX = 256 << 20 };
+enum { NESTING_MAX = 4, ITEMS_MAX = 64, ARENA_BYTES_MAX = 256 << 20 };
 
 typedef struct memory {
-    syn_room room;
+    syn_arena arena;
     syn_domain domains[SYN_ENTITY_DOMAINS_MAX];
 } memory;
 
@@ -22,7 +22,7 @@ typedef struct memory {
 
 typedef struct row_reader {
     syn_json *json;
-    syn_room *room;
+    syn_arena *arena;
     int count;
     syn_field fields[SYN_ENTITY_FIELDS_MAX];
 } row_reader;
@@ -48,7 +48,7 @@ static bool plain_read(row_reader *r, const char **out)
         if (!syn_json_skip(j)) return false;
         text = c == 'n' ? (syn_slice){"", 0} : (syn_slice){at, (size_t)(j->at - at)};
     }
-    *out = syn_room_text(r->room, text);
+    *out = syn_slice_text(r->arena, text);
     return true;
 }
 
@@ -63,7 +63,7 @@ static bool list_read(row_reader *r, const char **out)
             return syn_json_fault(r->json, r->json->at, "more than %d values in a field",
                                   ITEMS_MAX);
         if (!plain_read(r, &item)) return false;
-        *out = index ? syn_room_format(r->room, "%s, %s", *out, item) : item;
+        *out = index ? syn_arena_format(r->arena, "%s, %s", *out, item) : item;
     }
     return !r->json->fault_at;
 }
@@ -79,8 +79,8 @@ static bool fields_read(row_reader *r, const char *prefix, int nesting)
                               NESTING_MAX);
     if (!syn_json_enter_object(r->json, "a row", &index)) return false;
     while (syn_json_next_key(r->json, &index, &key)) {
-        const char *name = syn_room_format(r->room, "%s%s%.*s", prefix, *prefix ? " " : "",
-                                           key.count > 255 ? 255 : (int)key.count, key.bytes);
+        const char *name = syn_arena_format(r->arena, "%s%s%.*s", prefix, *prefix ? " " : "",
+                                            key.count > 255 ? 255 : (int)key.count, key.bytes);
         const char c = syn_json_peek(r->json);
         if (c == '{') {
             if (!fields_read(r, name, nesting + 1)) return false;
@@ -89,14 +89,14 @@ static bool fields_read(row_reader *r, const char *prefix, int nesting)
         if (!(c == '[' ? list_read(r, &value) : plain_read(r, &value))) return false;
         if (!field_add(r, name, value)) return false;
     }
-    return !r->json->fault_at && r->room->status == SYN_OK;
+    return !r->json->fault_at && !r->arena->failed;
 }
 
 static bool row_read(row_reader *r, syn_row *out)
 {
     r->count = 0;
     if (!fields_read(r, "", 1)) return false;
-    syn_field *fields = syn_room_take(r->room, (size_t)r->count + 1, sizeof *fields);
+    syn_field *fields = syn_arena_array(r->arena, (size_t)r->count + 1, sizeof *fields);
     if (!fields) return false;
     memcpy(fields, r->fields, (size_t)r->count * sizeof *fields);
     *out = (syn_row){fields, r->count};
@@ -121,13 +121,6 @@ static bool rows_read(row_reader *r, syn_row *rows, int *count)
     return !r->json->fault_at && syn_json_finish(r->json);
 }
 
-static syn_status fail_at(const char *path, const syn_json *j)
-{
-    long long line = 1;
-    for (const char *c = j->begin; c < j->fault_at; c++) line += *c == '\n';
-    return syn_fail(SYN_ERR_FORMAT, "%s: line %lld: %s", path, line, j->fault);
-}
-
 static syn_status domain_read(const syn_files *f, int file, memory *m, syn_domain *out)
 {
     syn_status st = SYN_OK;
@@ -137,19 +130,19 @@ static syn_status domain_read(const syn_files *f, int file, memory *m, syn_domai
     int count;
     syn_row *rows = malloc(SYN_ENTITY_ROWS_MAX * sizeof *rows);
     const char *path = f->items[file].path, *base = syn_file_base(f->items[file].name);
-    row_reader r = {.json = &json, .room = &m->room};
+    row_reader r = {.json = &json, .arena = &m->arena};
     if (!rows) return syn_fail(SYN_ERR_MEMORY, "%s: no memory for its rows", path);
     SYN_TRY(syn_files_load(f, file, SYN_ENTITY_FILE_BYTES_MAX, &text, &bytes));
     syn_json_begin(&json, text, bytes);
     if (!rows_read(&r, rows, &count)) {
-        st = json.fault_at ? fail_at(path, &json) : syn_room_check(&m->room, path);
+        st = json.fault_at ? syn_json_fail(&json, path) : syn_arena_check(&m->arena, path);
         goto done;
     }
-    syn_row *kept = syn_room_take(&m->room, (size_t)count + 1, sizeof *kept);
+    syn_row *kept = syn_arena_array(&m->arena, (size_t)count + 1, sizeof *kept);
     if (kept) memcpy(kept, rows, (size_t)count * sizeof *kept);
-    *out = (syn_domain){
-        syn_room_text(&m->room, (syn_slice){base, strlen(base) - strlen("_db.json")}), kept, count};
-    st = syn_room_check(&m->room, path);
+    *out = (syn_domain){syn_arena_text_n(&m->arena, base, strlen(base) - strlen("_db.json")), kept,
+                        count};
+    st = syn_arena_check(&m->arena, path);
 done:
     syn_json_free(&json);
     free(text);
@@ -215,7 +208,7 @@ syn_status syn_entities_read(const char *path, syn_entities *out)
     *out = (syn_entities){0};
     memory *m = calloc(1, sizeof *m);
     if (!m) return syn_fail(SYN_ERR_MEMORY, "%s: no memory for its databases", path);
-    syn_room_init(&m->room, ROOM_BYTES_MAX);
+    syn_arena_init(&m->arena, ARENA_BYTES_MAX);
     out->memory = m;
     out->domains = m->domains;
     syn_status st = read_around(path, m, out);
@@ -226,7 +219,7 @@ syn_status syn_entities_read(const char *path, syn_entities *out)
 void syn_entities_free(syn_entities *e)
 {
     memory *m = e->memory;
-    if (m) syn_room_free(&m->room);
+    if (m) syn_arena_free(&m->arena);
     free(m);
     *e = (syn_entities){0};
 }

@@ -378,7 +378,19 @@ bool syn_json_finish(syn_json *j)
     return j->at == j->end || unexpected(j, "the end of the value");
 }
 
+syn_status syn_json_fail(const syn_json *j, const char *path)
+{
+    long long line = 1;
+    for (const char *c = j->begin; c < j->fault_at; c++) line += *c == '\n';
+    return syn_fail(SYN_ERR_FORMAT, "%s: line %lld: %s", path, line, j->fault);
+}
+
 bool syn_slice_equal(syn_slice s, const char *text)
 {
     return strlen(text) == s.count && memcmp(text, s.bytes, s.count) == 0;
+}
+
+const char *syn_slice_text(syn_arena *a, syn_slice s)
+{
+    return syn_arena_text_n(a, s.bytes, s.count);
 }

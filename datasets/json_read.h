@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/base/arena.h"
 #include "kernels/base/status.h"
 
 enum { SYN_JSON_DEPTH_MAX = 512, SYN_JSON_FAULT_MAX = 200 };
@@ -60,6 +61,11 @@ bool syn_json_skip(syn_json *j);
 /* True when only blanks are left; else a fault. */
 bool syn_json_finish(syn_json *j);
 
+/* The fault as SYN_ERR_FORMAT, in a sentence that names the file and the line. */
+syn_status syn_json_fail(const syn_json *j, const char *path);
+
 bool syn_slice_equal(syn_slice s, const char *text);
+/* A copy that ends in NUL; "" on failure, which the arena remembers. */
+const char *syn_slice_text(syn_arena *a, syn_slice s);
 
 #endif

@@ -152,29 +152,12 @@ static bool acts_read(syn_json *j, reader *m, act_list *acts)
     return !j->fault_at;
 }
 
-/* Reads {"1": acts, "2": acts, ...}, by system turns from 1. */
-static bool apart_read(syn_json *j, reader *m)
+/* Acts in a file of their own are numbered by system turns from 1. */
+static bool told_read(syn_json *own, int number, void *owner)
 {
-    int index;
-    syn_slice key;
-    if (!syn_json_enter_object(j, "the acts of a dialogue", &index)) return false;
-    while (syn_json_next_key(j, &index, &key)) {
-        const int number = syn_acts_number(key);
-        const bool known = number >= 1 && number <= SYN_EXCHANGES_MAX;
-        if (!(known ? acts_read(j, m, &m->told[number - 1]) : syn_json_skip(j))) return false;
-    }
-    return !j->fault_at;
-}
-
-/* What a file of its own says of the dialogue's acts. */
-static bool acts_find(syn_json *j, reader *m, const syn_acts *acts)
-{
-    const syn_slice found = syn_acts_find(acts, m->dialogue.id);
-    for (int t = 0; t < SYN_EXCHANGES_MAX; t++) m->told[t].given = false;
-    if (!found.bytes) return true;
-    syn_json_begin(&m->apart, found.bytes, found.count);
-    return apart_read(&m->apart, m) ||
-           syn_json_fault(j, j->at, "its acts, in a file of their own: %s", m->apart.fault);
+    reader *m = owner;
+    const bool known = number >= 1 && number <= SYN_EXCHANGES_MAX;
+    return known ? acts_read(own, m, &m->told[number - 1]) : syn_json_skip(own);
 }
 
 /* Reads the fields of a turn; e receives the state of a system turn, NULL on user turns. */
@@ -293,8 +276,9 @@ bool syn_multiwoz_dialogue(syn_json *j, syn_slice name, const syn_dialogue_sink 
     m->turn = 0;
     m->last = -1;
     m->apart = (syn_json){0};
-    bool good =
-        acts_find(j, m, sink->acts) && dialogue_read(j, m) && sink->take(sink->owner, &m->dialogue);
+    for (int t = 0; t < SYN_EXCHANGES_MAX; t++) m->told[t].given = false;
+    bool good = syn_acts_each(sink->acts, m->dialogue.id, j, &m->apart, told_read, m) &&
+                dialogue_read(j, m) && sink->take(sink->owner, &m->dialogue);
     syn_json_free(&m->apart);
     free(m);
     return good;

@@ -383,7 +383,7 @@ static bool span_read(syn_json *j, reader *m)
                             syn_dialogue_mark(j, &m->dialogue, &mark));
 }
 
-static bool told_read(syn_json *j, reader *m, told *t)
+static bool spans_read(syn_json *j, reader *m, told *t)
 {
     int index, item;
     syn_slice key;
@@ -403,30 +403,21 @@ static bool told_read(syn_json *j, reader *m, told *t)
     return !j->fault_at;
 }
 
-/* Reads {turn_id: {"span_info": [...]}}, by turns from 0. */
-static bool apart_read(syn_json *j, reader *m)
+/* Acts in a file of their own are numbered by turns from 0. */
+static bool told_read(syn_json *own, int number, void *owner)
 {
-    int index;
-    syn_slice key;
-    if (!syn_json_enter_object(j, "the acts of a dialogue", &index)) return false;
-    while (syn_json_next_key(j, &index, &key)) {
-        const int number = syn_acts_number(key);
-        const bool known = number >= 0 && number < TURNS_MAX;
-        if (!(known ? told_read(j, m, &m->told[number]) : syn_json_skip(j))) return false;
-    }
-    return !j->fault_at;
+    reader *m = owner;
+    const bool known = number >= 0 && number < TURNS_MAX;
+    return known ? spans_read(own, m, &m->told[number]) : syn_json_skip(own);
 }
 
 /* Where a file of its own says which values the turns name, that counts. */
 static bool acts_take(syn_json *j, reader *m, const syn_acts *acts)
 {
     syn_dialogue_more *more = m->dialogue.more;
-    const syn_slice found = more ? syn_acts_find(acts, m->dialogue.id) : (syn_slice){NULL, 0};
+    if (!more) return true;
     for (int t = 0; t < TURNS_MAX; t++) m->told[t].given = false;
-    if (!found.bytes) return true;
-    syn_json_begin(&m->apart, found.bytes, found.count);
-    if (!apart_read(&m->apart, m))
-        return syn_json_fault(j, j->at, "its acts, in a file of their own: %s", m->apart.fault);
+    if (!syn_acts_each(acts, m->dialogue.id, j, &m->apart, told_read, m)) return false;
     for (int i = 0; i < m->dialogue.exchange_count; i++) {
         syn_system_turn *said = &more->turns[i];
         if (!said->text.bytes || said->turn >= TURNS_MAX || !m->told[said->turn].given) continue;

@@ -7,9 +7,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "datasets/cache.h"
 #include "datasets/acts.h"
+#include "datasets/cache.h"
 #include "datasets/keyset.h"
+#include "datasets/licence.h"
 #include "datasets/raw_record.h"
 #include "engine/text.h"
 #include "kernels/base/progress.h"
@@ -18,20 +19,20 @@
 enum { BATCH_TOKENS = 1 << 20 };
 
 typedef struct format {
-    const char *word, *name, *licence;
+    const char *word, *name;
     syn_json_layout layout;
     syn_raw_reader *read;
 } format;
 
 static const format formats[] = {
-    {"hotpotqa", "hotpotqa", "CC BY-SA 4.0", SYN_JSON_RECORDS, syn_hotpotqa_read},
-    {"2wiki", "2wikimultihopqa", "Apache 2.0", SYN_JSON_RECORDS, syn_hotpotqa_read},
-    {"musique", "musique", "CC BY 4.0", SYN_JSON_RECORDS, syn_musique_read},
-    {"multiwoz", "multiwoz", "MIT", SYN_JSON_MEMBERS, syn_multiwoz_read},
-    {"multiwoz22", "multiwoz", "MIT", SYN_JSON_RECORDS, syn_multiwoz22_read},
-    {"sgd", "sgd", "CC BY-SA 4.0", SYN_JSON_RECORDS, syn_multiwoz22_read},
-    {"friendsqa", "friendsqa", "Apache 2.0 (annotation)", SYN_JSON_DATA, syn_friendsqa_read},
-    {"coqa", "coqa", "mixed, by source", SYN_JSON_DATA, syn_coqa_read},
+    {"hotpotqa", "hotpotqa", SYN_JSON_RECORDS, syn_hotpotqa_read},
+    {"2wiki", "2wikimultihopqa", SYN_JSON_RECORDS, syn_hotpotqa_read},
+    {"musique", "musique", SYN_JSON_RECORDS, syn_musique_read},
+    {"multiwoz", "multiwoz", SYN_JSON_MEMBERS, syn_multiwoz_read},
+    {"multiwoz22", "multiwoz", SYN_JSON_RECORDS, syn_multiwoz22_read},
+    {"sgd", "sgd", SYN_JSON_RECORDS, syn_multiwoz22_read},
+    {"friendsqa", "friendsqa", SYN_JSON_DATA, syn_friendsqa_read},
+    {"coqa", "coqa", SYN_JSON_DATA, syn_coqa_read},
 };
 
 /* Nobody's licence covers what the generator has made. */
@@ -173,7 +174,7 @@ static void source_name(preparer *p, syn_source *s)
 {
     bool synthetic = p->raw->generated;
     const char *name = synthetic ? synthetic_name : p->format->name;
-    const char *licence = synthetic ? synthetic_licence : p->format->licence;
+    const char *licence = synthetic ? synthetic_licence : syn_licence_of(p->format->word);
     if (p->options && p->options->name) name = p->options->name;
     if (p->options && p->options->licence) licence = p->options->licence;
     snprintf(s->name, sizeof s->name, "%s", name);

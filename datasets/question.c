@@ -63,7 +63,7 @@ syn_status syn_questions_open(const syn_questions_options *o, syn_questions **ou
     q->format = format_find(o->benchmark);
     q->layout = q->format->layout;
     q->shots = o->shots;
-    syn_room_init(&q->room, SYN_QUESTION_RECORD_BYTES_MAX);
+    syn_arena_init(&q->arena, SYN_QUESTION_RECORD_BYTES_MAX);
     q->state = q->format->state_bytes ? calloc(1, q->format->state_bytes) : NULL;
     if (!text_keep(&q->path, o->path) || !text_keep(&q->split, o->split) ||
         !text_keep(&q->subject, o->subject) || (q->format->state_bytes && !q->state)) {
@@ -86,7 +86,7 @@ void syn_questions_close(syn_questions *q)
     if (q->streaming) syn_json_stream_close(&q->stream);
     syn_files_close(&q->files);
     syn_json_free(&q->json);
-    syn_room_free(&q->room);
+    syn_arena_free(&q->arena);
     syn_keyset_free(&q->ids);
     free(q->chosen);
     free(q->path);
@@ -151,10 +151,10 @@ syn_question *syn_question_add(syn_questions *q)
     return n;
 }
 
-const char *const *syn_question_texts(syn_room *room, const syn_slice *texts, int count)
+const char *const *syn_question_texts(syn_arena *arena, const syn_slice *texts, int count)
 {
-    const char **copies = count ? syn_room_take(room, (size_t)count, sizeof *copies) : NULL;
-    for (int i = 0; copies && i < count; i++) copies[i] = syn_room_text(room, texts[i]);
+    const char **copies = count ? syn_arena_array(arena, (size_t)count, sizeof *copies) : NULL;
+    for (int i = 0; copies && i < count; i++) copies[i] = syn_slice_text(arena, texts[i]);
     return copies;
 }
 
@@ -179,9 +179,9 @@ static syn_status json_fill(syn_questions *q)
     }
     syn_json_begin(&q->json, record.bytes, record.count);
     if (q->format->read(q, (syn_slice){q->stream.name, q->stream.name_bytes}))
-        return syn_room_check(&q->room, q->stream.path);
+        return syn_arena_check(&q->arena, q->stream.path);
     if (q->json.fault_at) return syn_json_stream_fault(&q->stream, &q->json);
-    SYN_RETURN_IF(syn_room_check(&q->room, q->stream.path));
+    SYN_RETURN_IF(syn_arena_check(&q->arena, q->stream.path));
     return syn_fail(SYN_ERR_MEMORY, "%s: out of memory", q->stream.path);
 }
 
@@ -225,7 +225,7 @@ syn_status syn_questions_next(syn_questions *q, const syn_question **out)
         *out = NULL;
         if (q->at_end) return SYN_OK;
         q->batch_at = q->batch_count = 0;
-        syn_room_empty(&q->room);
+        syn_arena_empty(&q->arena);
         SYN_RETURN_IF(q->format->fill ? q->format->fill(q) : json_fill(q));
     }
     return SYN_OK;

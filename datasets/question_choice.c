@@ -140,20 +140,20 @@ static bool commonsenseqa_read(syn_questions *q, syn_slice name)
     line l = {0};
     if (!line_read(&q->json, &l)) return false;
     syn_question *n = syn_question_add(q);
-    const char **answer = syn_room_take(&q->room, 1, sizeof *answer);
-    syn_choice *choices = syn_room_take(&q->room, (size_t)l.label_count + 1, sizeof *choices);
+    const char **answer = syn_arena_alloc(&q->arena, sizeof *answer);
+    syn_choice *choices = syn_arena_array(&q->arena, (size_t)l.label_count + 1, sizeof *choices);
     if (!n || !answer || !choices) return false;
     for (int i = 0; i < l.label_count; i++)
-        choices[i] =
-            (syn_choice){syn_room_text(&q->room, l.labels[i]), syn_room_text(&q->room, l.texts[i])};
+        choices[i] = (syn_choice){syn_slice_text(&q->arena, l.labels[i]),
+                                  syn_slice_text(&q->arena, l.texts[i])};
     if (l.key.count) {
         if (!key_find(&q->json, &l, choices, answer)) return false;
         n->answers = answer;
         n->answer_count = 1;
     }
-    n->id = syn_room_text(&q->room, l.id);
-    n->question = syn_room_text(&q->room, l.stem);
-    n->domain = syn_room_text(&q->room, l.concept);
+    n->id = syn_slice_text(&q->arena, l.id);
+    n->question = syn_slice_text(&q->arena, l.stem);
+    n->domain = syn_slice_text(&q->arena, l.concept);
     n->choices = choices;
     n->choice_count = l.label_count;
     return true;

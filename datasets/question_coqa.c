@@ -10,15 +10,16 @@ typedef struct stories {
 } stories;
 
 /* The story as the one document, without what is gold in it. */
-static syn_question_document *story_add(syn_room *room, const syn_story *c)
+static syn_question_document *story_add(syn_arena *arena, const syn_story *c)
 {
-    syn_question_document *d = syn_room_take(room, 1, sizeof *d);
-    const char **sentences = syn_room_take(room, (size_t)c->sentence_count + 1, sizeof *sentences);
+    syn_question_document *d = syn_arena_alloc(arena, sizeof *d);
+    const char **sentences =
+        syn_arena_array(arena, (size_t)c->sentence_count + 1, sizeof *sentences);
     if (!d || !sentences) return NULL;
     for (int k = 0; k < c->sentence_count; k++)
-        sentences[k] = syn_room_text(room, c->sentences[k].text);
+        sentences[k] = syn_slice_text(arena, c->sentences[k].text);
     *d = (syn_question_document){.title = "",
-                                 .text = syn_room_text(room, c->story),
+                                 .text = syn_slice_text(arena, c->story),
                                  .sentences = sentences,
                                  .sentence_count = c->sentence_count,
                                  .gold = true};
@@ -26,22 +27,22 @@ static syn_question_document *story_add(syn_room *room, const syn_story *c)
 }
 
 /* All turns as they were spoken; each question has the first part of them before it. */
-static syn_spoken *dialogue_add(syn_room *room, const syn_story *c)
+static syn_spoken *dialogue_add(syn_arena *arena, const syn_story *c)
 {
-    syn_spoken *spoken = syn_room_take(room, 2 * (size_t)c->question_count + 1, sizeof *spoken);
+    syn_spoken *spoken = syn_arena_array(arena, 2 * (size_t)c->question_count + 1, sizeof *spoken);
     for (int t = 0; spoken && t < c->question_count; t++) {
-        spoken[2 * t] = (syn_spoken){"user", syn_room_text(room, c->turns[t].question)};
-        spoken[2 * t + 1] = (syn_spoken){"system", syn_room_text(room, c->turns[t].answer)};
+        spoken[2 * t] = (syn_spoken){"user", syn_slice_text(arena, c->turns[t].question)};
+        spoken[2 * t + 1] = (syn_spoken){"system", syn_slice_text(arena, c->turns[t].answer)};
     }
     return spoken;
 }
 
-static bool facts_add(syn_room *room, const syn_story *c, int t, syn_question *n)
+static bool facts_add(syn_arena *arena, const syn_story *c, int t, syn_question *n)
 {
     int count = 0;
     for (int k = 0; k < c->sentence_count; k++)
         count += syn_story_touches(&c->turns[t], &c->sentences[k]);
-    syn_gold_fact *facts = syn_room_take(room, (size_t)count + 1, sizeof *facts);
+    syn_gold_fact *facts = syn_arena_array(arena, (size_t)count + 1, sizeof *facts);
     if (!facts) return false;
     for (int k = 0; k < c->sentence_count; k++)
         if (syn_story_touches(&c->turns[t], &c->sentences[k]))
@@ -50,14 +51,14 @@ static bool facts_add(syn_room *room, const syn_story *c, int t, syn_question *n
     return true;
 }
 
-static bool answers_add(syn_room *room, const syn_story *c, int t, const char *answer,
+static bool answers_add(syn_arena *arena, const syn_story *c, int t, const char *answer,
                         syn_question *n)
 {
-    const char **answers = syn_room_take(room, (size_t)c->reference_count + 1, sizeof *answers);
+    const char **answers = syn_arena_array(arena, (size_t)c->reference_count + 1, sizeof *answers);
     if (!answers) return false;
     answers[0] = answer;
     for (int i = 0; i < c->reference_count; i++)
-        answers[i + 1] = syn_room_text(room, c->references[i].answers[t]);
+        answers[i + 1] = syn_slice_text(arena, c->references[i].answers[t]);
     n->answers = answers;
     n->answer_count = c->reference_count + 1;
     return true;
@@ -66,12 +67,12 @@ static bool answers_add(syn_room *room, const syn_story *c, int t, const char *a
 static bool coqa_read(syn_questions *q, syn_slice name)
 {
     (void)name;
-    syn_room *room = &q->room;
+    syn_arena *arena = &q->arena;
     syn_story *c = ((stories *)q->state)->conversation;
     if (!syn_story_read(&q->json, c)) return false;
-    syn_question_document *story = story_add(room, c);
-    syn_spoken *spoken = dialogue_add(room, c);
-    const char *id = syn_room_text(room, c->id), *source = syn_room_text(room, c->source);
+    syn_question_document *story = story_add(arena, c);
+    syn_spoken *spoken = dialogue_add(arena, c);
+    const char *id = syn_slice_text(arena, c->id), *source = syn_slice_text(arena, c->source);
     if (!story || !spoken) return false;
     for (int t = 0; t < c->question_count; t++) {
         if (c->turns[t].bad) {
@@ -79,9 +80,10 @@ static bool coqa_read(syn_questions *q, syn_slice name)
             continue;
         }
         syn_question *n = syn_question_add(q);
-        if (!n || !facts_add(room, c, t, n) || !answers_add(room, c, t, spoken[2 * t + 1].text, n))
+        if (!n || !facts_add(arena, c, t, n) ||
+            !answers_add(arena, c, t, spoken[2 * t + 1].text, n))
             return false;
-        n->id = syn_room_format(room, "%s#%" PRId64, id, c->turns[t].number);
+        n->id = syn_arena_format(arena, "%s#%" PRId64, id, c->turns[t].number);
         n->context = id;
         n->turn = (int)c->turns[t].number;
         n->question = spoken[2 * t].text;

@@ -20,8 +20,8 @@ typedef struct subject {
 typedef struct subjects {
     subject *items;
     int count, next;
-    syn_room room; /* names and examples: they stay */
-    size_t bytes;  /* of all files */
+    syn_arena arena; /* names and examples: they stay */
+    size_t bytes;    /* of all files */
 } subjects;
 
 static syn_status fail_row(const syn_csv *c, const char *what)
@@ -29,8 +29,8 @@ static syn_status fail_row(const syn_csv *c, const char *what)
     return syn_fail(SYN_ERR_FORMAT, "%s: line %lld: %s", c->path, (long long)c->row_line, what);
 }
 
-/* What one row says; texts are copied to the room. */
-static syn_status row_take(syn_room *room, const syn_csv *c, syn_shot *out)
+/* What one row says; texts are copied to the arena. */
+static syn_status row_take(syn_arena *arena, const syn_csv *c, syn_shot *out)
 {
     static const char *const labels[CHOICES] = {"A", "B", "C", "D"};
     if (c->field_count != FIELDS)
@@ -39,11 +39,11 @@ static syn_status row_take(syn_room *room, const syn_csv *c, syn_shot *out)
                         "letter are expected",
                         c->path, (long long)c->row_line, c->field_count);
     const syn_slice letter = c->fields[FIELDS - 1];
-    syn_choice *choices = syn_room_take(room, CHOICES, sizeof *choices);
-    if (!choices) return syn_room_check(room, c->path);
+    syn_choice *choices = syn_arena_array(arena, CHOICES, sizeof *choices);
+    if (!choices) return syn_arena_check(arena, c->path);
     for (int i = 0; i < CHOICES; i++)
-        choices[i] = (syn_choice){labels[i], syn_room_text(room, c->fields[1 + i])};
-    *out = (syn_shot){.question = syn_room_text(room, c->fields[0]),
+        choices[i] = (syn_choice){labels[i], syn_slice_text(arena, c->fields[1 + i])};
+    *out = (syn_shot){.question = syn_slice_text(arena, c->fields[0]),
                       .choices = choices,
                       .choice_count = CHOICES,
                       .answer = ""};
@@ -51,7 +51,7 @@ static syn_status row_take(syn_room *room, const syn_csv *c, syn_shot *out)
         out->answer = labels[letter.bytes[0] - 'A'];
     else if (letter.count)
         return fail_row(c, "the last field is not one of A, B, C and D");
-    return syn_room_check(room, c->path);
+    return syn_arena_check(arena, c->path);
 }
 
 static syn_status shots_read(syn_questions *q, subjects *all, int file, subject *s)
@@ -61,14 +61,14 @@ static syn_status shots_read(syn_questions *q, subjects *all, int file, subject 
     char *text = NULL;
     size_t bytes;
     bool more = true;
-    syn_shot *shots = syn_room_take(&all->room, (size_t)q->shots, sizeof *shots);
-    if (!shots) return syn_room_check(&all->room, q->path);
+    syn_shot *shots = syn_arena_array(&all->arena, (size_t)q->shots, sizeof *shots);
+    if (!shots) return syn_arena_check(&all->arena, q->path);
     SYN_TRY(syn_files_load(&q->files, file, FILE_BYTES_MAX, &text, &bytes));
     syn_csv_begin(&csv, q->files.items[file].path, text, bytes);
     while (s->shot_count < q->shots) {
         SYN_TRY(syn_csv_next(&csv, &more));
         if (!more) break;
-        SYN_TRY(row_take(&all->room, &csv, &shots[s->shot_count]));
+        SYN_TRY(row_take(&all->arena, &csv, &shots[s->shot_count]));
         if (!*shots[s->shot_count].answer) {
             st = fail_row(&csv, "the example has no answer");
             goto done;
@@ -84,7 +84,7 @@ done:
 /* The subject's file of another split, wherever it lies. */
 static syn_status shots_find(syn_questions *q, subjects *all, subject *s)
 {
-    const char *pattern = syn_room_format(&all->room, "%s_dev.csv", s->name);
+    const char *pattern = syn_arena_format(&all->arena, "%s_dev.csv", s->name);
     int file = syn_files_find(&q->files, pattern, 0);
     if (file < 0)
         return syn_fail(SYN_ERR_FORMAT, "%s: holds no %s, where the examples of the subject are",
@@ -103,8 +103,8 @@ static syn_status subject_add(syn_questions *q, subjects *all, int file, size_t 
         return syn_fail(SYN_ERR_LIMIT, "%s: holds more than %d subjects", q->path,
                         SYN_QUESTION_SUBJECTS_MAX);
     subject *s = &all->items[all->count++];
-    s->name = syn_room_text(&all->room, (syn_slice){base, n - suffix});
-    SYN_RETURN_IF(syn_room_check(&all->room, q->path));
+    s->name = syn_arena_text_n(&all->arena, base, n - suffix);
+    SYN_RETURN_IF(syn_arena_check(&all->arena, q->path));
     SYN_RETURN_IF(syn_files_load(&q->files, file, FILE_BYTES_MAX, &s->text, &bytes));
     all->bytes += bytes;
     if (all->bytes > ALL_BYTES_MAX)
@@ -143,8 +143,8 @@ static syn_status single_open(syn_questions *q, subjects *all)
     syn_status st = SYN_OK;
     for (int i = 0; i < 2; i++) {
         syn_files own = q->files;
-        const char *dev = syn_room_format(&all->room, "%.*s%s%s_dev.csv", folder, path, places[i],
-                                          all->items[0].name);
+        const char *dev = syn_arena_format(&all->arena, "%.*s%s%s_dev.csv", folder, path, places[i],
+                                           all->items[0].name);
         st = syn_files_open(&q->files, dev);
         if (st == SYN_OK) st = shots_read(q, all, 0, &all->items[0]);
         syn_files_close(&q->files);
@@ -159,13 +159,13 @@ static syn_status mmlu_open(syn_questions *q)
     static const char *const splits[][2] = {
         {"test", "_test.csv"}, {"dev", "_val.csv"}, {"train", "_dev.csv"}};
     subjects *all = q->state;
-    syn_room_init(&all->room, SYN_QUESTION_RECORD_BYTES_MAX);
+    syn_arena_init(&all->arena, SYN_QUESTION_RECORD_BYTES_MAX);
     all->items = calloc(SYN_QUESTION_SUBJECTS_MAX, sizeof *all->items);
     if (!all->items) return syn_fail(SYN_ERR_MEMORY, "%s: no memory for its subjects", q->path);
     if (q->files.single) return single_open(q, all);
     for (int i = 0; i < 3 && all->count == 0; i++) {
         if (q->split && strcmp(q->split, splits[i][0]) != 0) continue;
-        const char *pattern = syn_room_format(&all->room, "*%s", splits[i][1]);
+        const char *pattern = syn_arena_format(&all->arena, "*%s", splits[i][1]);
         for (int f = -1; (f = syn_files_find(&q->files, pattern, f + 1)) >= 0;)
             SYN_RETURN_IF(subject_add(q, all, f, strlen(splits[i][1])));
     }
@@ -181,17 +181,17 @@ static void mmlu_close(syn_questions *q)
     subjects *all = q->state;
     for (int i = 0; i < all->count; i++) free(all->items[i].text);
     free(all->items);
-    syn_room_free(&all->room);
+    syn_arena_free(&all->arena);
 }
 
 static syn_status question_fill(syn_questions *q, subject *s)
 {
     syn_shot row;
-    SYN_RETURN_IF(row_take(&q->room, &s->csv, &row));
+    SYN_RETURN_IF(row_take(&q->arena, &s->csv, &row));
     syn_question *n = syn_question_add(q);
-    const char **answer = syn_room_take(&q->room, 1, sizeof *answer);
-    if (!n || !answer) return syn_room_check(&q->room, s->csv.path);
-    n->id = syn_room_format(&q->room, "%s/%lld", s->name, (long long)s->row++);
+    const char **answer = syn_arena_alloc(&q->arena, sizeof *answer);
+    if (!n || !answer) return syn_arena_check(&q->arena, s->csv.path);
+    n->id = syn_arena_format(&q->arena, "%s/%lld", s->name, (long long)s->row++);
     n->question = row.question;
     n->domain = s->name;
     n->choices = row.choices;
@@ -201,7 +201,7 @@ static syn_status question_fill(syn_questions *q, subject *s)
     n->answer_count = *row.answer ? 1 : 0;
     n->shots = s->shots;
     n->shot_count = s->shot_count;
-    return syn_room_check(&q->room, s->csv.path);
+    return syn_arena_check(&q->arena, s->csv.path);
 }
 
 static syn_status mmlu_fill(syn_questions *q)

@@ -25,12 +25,12 @@ typedef struct dialogues {
 
 /* ---- Texts of a dialogue ---- */
 
-static syn_slot *state_make(syn_room *room, const char *const *domains, const syn_exchange *e)
+static syn_slot *state_make(syn_arena *arena, const char *const *domains, const syn_exchange *e)
 {
-    syn_slot *state = syn_room_take(room, (size_t)e->fact_count + 1, sizeof *state);
+    syn_slot *state = syn_arena_array(arena, (size_t)e->fact_count + 1, sizeof *state);
     for (int k = 0; state && k < e->fact_count; k++)
-        state[k] = (syn_slot){domains[e->facts[k].domain], syn_room_text(room, e->facts[k].slot),
-                              syn_room_text(room, e->facts[k].value)};
+        state[k] = (syn_slot){domains[e->facts[k].domain], syn_slice_text(arena, e->facts[k].slot),
+                              syn_slice_text(arena, e->facts[k].value)};
     return state;
 }
 
@@ -59,10 +59,10 @@ static uint32_t active_find(const syn_dialogue *d, int t, uint32_t before)
 }
 
 /* The domains of a mask, in the dialogue's order. */
-static const char *const *domains_of(syn_room *room, const syn_dialogue *d,
+static const char *const *domains_of(syn_arena *arena, const syn_dialogue *d,
                                      const char *const *domains, uint32_t mask, int *count)
 {
-    const char **named = syn_room_take(room, (size_t)d->domain_count + 1, sizeof *named);
+    const char **named = syn_arena_array(arena, (size_t)d->domain_count + 1, sizeof *named);
     *count = 0;
     for (int i = 0; named && i < d->domain_count; i++)
         if (mask >> i & 1) named[(*count)++] = domains[i];
@@ -86,7 +86,7 @@ static bool goal_take(syn_questions *q, const syn_dialogue *d, syn_task_turn *ou
     *out = (syn_task_turn){0};
     if (!d->more->goal.bytes || d->more->goal.bytes[0] != '{') return true;
     syn_json_begin(&state->goal, d->more->goal.bytes, d->more->goal.count);
-    if (syn_goal_read(&state->goal, &q->room, out)) return true;
+    if (syn_goal_read(&state->goal, &q->arena, out)) return true;
     if (state->goal.fault_at)
         syn_json_fault(&q->json, state->goal.fault_at, "%s", state->goal.fault);
     return false;
@@ -94,19 +94,20 @@ static bool goal_take(syn_questions *q, const syn_dialogue *d, syn_task_turn *ou
 
 static bool dialogue_begin(syn_questions *q, const syn_dialogue *d, spoken_dialogue *s)
 {
-    syn_room *room = &q->room;
-    char *id = syn_room_take(room, d->id.count + 1, 1);
+    syn_arena *arena = &q->arena;
+    char *id = syn_arena_alloc(arena, d->id.count + 1);
     if (!id || !goal_take(q, d, &s->goal)) return false;
     for (size_t i = 0; i < d->id.count; i++) id[i] = (char)tolower((unsigned char)d->id.bytes[i]);
     s->id = id;
-    s->domains = syn_question_texts(room, d->domains, d->domain_count);
+    s->domains = syn_question_texts(arena, d->domains, d->domain_count);
     s->before = NULL;
     s->before_count = 0;
-    s->spoken = syn_room_take(room, 2 * (size_t)d->exchange_count + 1, sizeof *s->spoken);
+    s->spoken = syn_arena_array(arena, 2 * (size_t)d->exchange_count + 1, sizeof *s->spoken);
     s->turn_count = 0;
     for (int t = 0; s->spoken && t < d->exchange_count; t++) {
-        s->spoken[2 * t] = (syn_spoken){"user", syn_room_text(room, d->exchanges[t].user)};
-        s->spoken[2 * t + 1] = (syn_spoken){"system", syn_room_text(room, d->more->turns[t].text)};
+        s->spoken[2 * t] = (syn_spoken){"user", syn_slice_text(arena, d->exchanges[t].user)};
+        s->spoken[2 * t + 1] =
+            (syn_spoken){"system", syn_slice_text(arena, d->more->turns[t].text)};
         s->turn_count += d->more->turns[t].text.bytes != NULL;
     }
     return s->spoken != NULL;
@@ -115,28 +116,28 @@ static bool dialogue_begin(syn_questions *q, const syn_dialogue *d, spoken_dialo
 static bool turn_add(syn_questions *q, const syn_dialogue *d, const spoken_dialogue *s, int t,
                      uint32_t active, const syn_slot *now)
 {
-    syn_room *room = &q->room;
+    syn_arena *arena = &q->arena;
     const syn_exchange *e = &d->exchanges[t];
     const syn_system_turn *more = &d->more->turns[t];
     const char *last = more->last >= 0 ? s->domains[more->last] : "";
     syn_question *n = syn_question_add(q);
-    syn_task_turn *task = syn_room_take(room, 1, sizeof *task);
+    syn_task_turn *task = syn_arena_alloc(arena, sizeof *task);
     if (!n || !task) return false;
     *task = s->goal;
     task->dialogue = s->id;
     task->turn = t;
     task->turn_count = s->turn_count;
-    task->active = domains_of(room, d, s->domains, active, &task->active_count);
+    task->active = domains_of(arena, d, s->domains, active, &task->active_count);
     task->state = now;
     task->state_count = e->fact_count;
     task->before = s->before;
     task->before_count = s->before_count;
-    task->booked = domains_of(room, d, s->domains, more->booked, &task->booked_count);
+    task->booked = domains_of(arena, d, s->domains, more->booked, &task->booked_count);
     task->reference = s->spoken[2 * t + 1].text;
-    task->delexicalised = syn_delexicalise(room, more->text, d->more->marks + more->mark_first,
+    task->delexicalised = syn_delexicalise(arena, more->text, d->more->marks + more->mark_first,
                                            more->mark_count, last);
     q->counted.unannotated += more->unannotated;
-    n->id = syn_room_format(room, "%s#%d", s->id, t);
+    n->id = syn_arena_format(arena, "%s#%d", s->id, t);
     n->context = s->id;
     n->turn = t;
     n->question = s->spoken[2 * t].text;
@@ -154,7 +155,7 @@ static bool dialogue_take(void *owner, const syn_dialogue *d)
     uint32_t active = 0;
     if (!dialogue_begin(q, d, &s)) return false;
     for (int t = 0; t < d->exchange_count; t++) {
-        const syn_slot *now = state_make(&q->room, s.domains, &d->exchanges[t]);
+        const syn_slot *now = state_make(&q->arena, s.domains, &d->exchanges[t]);
         active = active_find(d, t, active);
         if (!now || (d->more->turns[t].text.bytes && !turn_add(q, d, &s, t, active, now)))
             return false;

@@ -15,11 +15,11 @@ static bool slices_equal(syn_slice a, syn_slice b)
 }
 
 /* The sentences of a piece one after the other. */
-static const char *joined(syn_room *room, const syn_slice *sentences, int count)
+static const char *joined(syn_arena *arena, const syn_slice *sentences, int count)
 {
     size_t bytes = 0, at = 0;
     for (int s = 0; s < count; s++) bytes += sentences[s].count;
-    char *text = syn_room_take(room, bytes + 1, 1);
+    char *text = syn_arena_alloc(arena, bytes + 1);
     if (!text) return "";
     for (int s = 0; s < count; s++) {
         memcpy(text + at, sentences[s].bytes, sentences[s].count);
@@ -31,15 +31,15 @@ static const char *joined(syn_room *room, const syn_slice *sentences, int count)
 static bool documents_add(syn_questions *q, const syn_raw_record *r, syn_question *n)
 {
     syn_question_document *documents =
-        syn_room_take(&q->room, (size_t)r->piece_count + 1, sizeof *documents);
+        syn_arena_array(&q->arena, (size_t)r->piece_count + 1, sizeof *documents);
     if (!documents) return false;
     for (int k = 0; k < r->piece_count; k++) {
         const syn_raw_piece *p = &r->pieces[k];
         const syn_slice *sentences = r->sentences + p->sentence_first;
         documents[k] = (syn_question_document){
-            .title = syn_room_text(&q->room, p->title),
-            .text = joined(&q->room, sentences, p->sentence_count),
-            .sentences = syn_question_texts(&q->room, sentences, p->sentence_count),
+            .title = syn_slice_text(&q->arena, p->title),
+            .text = joined(&q->arena, sentences, p->sentence_count),
+            .sentences = syn_question_texts(&q->arena, sentences, p->sentence_count),
             .sentence_count = p->sentence_count,
             .gold = p->gold};
     }
@@ -65,10 +65,10 @@ static bool facts_add(syn_questions *q, const syn_raw_record *r, syn_question *n
     for (int k = 0; k < r->piece_count; k++) gold += r->pieces[k].gold;
     const bool stated = q->format != &syn_question_musique;
     const int all = stated ? r->fact_count : gold;
-    syn_gold_fact *facts = syn_room_take(&q->room, (size_t)all + 1, sizeof *facts);
+    syn_gold_fact *facts = syn_arena_array(&q->arena, (size_t)all + 1, sizeof *facts);
     if (!facts) return false;
     for (int f = 0; stated && f < r->fact_count; f++)
-        facts[count++] = (syn_gold_fact){.title = syn_room_text(&q->room, r->facts[f].title),
+        facts[count++] = (syn_gold_fact){.title = syn_slice_text(&q->arena, r->facts[f].title),
                                          .sentence = r->facts[f].sentence,
                                          .document = fact_document(r, &r->facts[f])};
     for (int k = 0; !stated && k < r->piece_count; k++)
@@ -82,11 +82,11 @@ static bool facts_add(syn_questions *q, const syn_raw_record *r, syn_question *n
 static bool answers_add(syn_questions *q, const syn_raw_record *r, syn_question *n)
 {
     if (!r->answer.bytes) return true;
-    const char **answers = syn_room_take(&q->room, (size_t)r->alias_count + 1, sizeof *answers);
+    const char **answers = syn_arena_array(&q->arena, (size_t)r->alias_count + 1, sizeof *answers);
     if (!answers) return false;
-    answers[0] = syn_room_text(&q->room, r->answer);
+    answers[0] = syn_slice_text(&q->arena, r->answer);
     for (int i = 0; i < r->alias_count; i++)
-        answers[i + 1] = syn_room_text(&q->room, r->aliases[i]);
+        answers[i + 1] = syn_slice_text(&q->arena, r->aliases[i]);
     n->answers = answers;
     n->answer_count = r->alias_count + 1;
     return true;
@@ -99,13 +99,13 @@ static bool record_take(void *owner, syn_raw_record *r, syn_skip reason)
     syn_questions *q = owner;
     syn_question *n = syn_question_add(q);
     if (!n || !documents_add(q, r, n) || !facts_add(q, r, n) || !answers_add(q, r, n)) return false;
-    n->id = syn_room_text(&q->room, r->id);
-    n->question = syn_room_text(&q->room, r->question);
-    n->domain = syn_room_text(&q->room, r->kind);
-    n->level = syn_room_text(&q->room, r->level);
+    n->id = syn_slice_text(&q->arena, r->id);
+    n->question = syn_slice_text(&q->arena, r->question);
+    n->domain = syn_slice_text(&q->arena, r->kind);
+    n->level = syn_slice_text(&q->arena, r->level);
     n->answerable = r->answerable;
     if (q->format == &syn_question_musique && r->hops)
-        n->domain = syn_room_format(&q->room, "%dhop", (int)r->hops);
+        n->domain = syn_arena_format(&q->arena, "%dhop", (int)r->hops);
     return true;
 }
 

@@ -3,10 +3,11 @@
 #define SYN_DATASETS_QUESTION_PRIVATE_H
 
 #include "datasets/files.h"
+#include "datasets/json_read.h"
 #include "datasets/keyset.h"
 #include "datasets/question.h"
 #include "datasets/raw_record.h"
-#include "datasets/room.h"
+#include "kernels/base/arena.h"
 
 enum { SYN_QUESTION_BATCH_MAX = SYN_RAW_QUESTIONS_MAX };
 
@@ -15,7 +16,7 @@ typedef struct syn_question_format {
     syn_json_layout layout; /* of its files, where they are JSON */
     size_t state_bytes;     /* of its own, zeroed, as q->state */
     /* JSON: reads the record at q->json, whose key is `name` in an object of records, into the
-     * batch. False: a fault of the reader, or of the room. */
+     * batch. False: a fault of the reader, or of the arena. */
     bool (*read)(syn_questions *q, syn_slice name);
     /* Others: reads the next record into the batch; sets q->at_end where there is none. */
     syn_status (*fill)(syn_questions *q);
@@ -34,7 +35,7 @@ struct syn_questions {
     bool streaming, at_end;
     syn_json_layout layout;
     syn_json json;
-    syn_room room; /* texts of the batch */
+    syn_arena arena; /* texts of the batch */
     syn_keyset ids;
     syn_questions_count counted;
     syn_question batch[SYN_QUESTION_BATCH_MAX];
@@ -57,7 +58,7 @@ SYN_WARN_UNUSED syn_status syn_question_choose(syn_questions *q, const char *con
 /* Appends to q->chosen. */
 SYN_WARN_UNUSED syn_status syn_question_chosen(syn_questions *q, int file);
 
-/* Several texts as an array in the room; NULL for none. */
-const char *const *syn_question_texts(syn_room *room, const syn_slice *texts, int count);
+/* Several texts as an array in the arena; NULL for none. */
+const char *const *syn_question_texts(syn_arena *arena, const syn_slice *texts, int count);
 
 #endif

@@ -21,6 +21,7 @@
 #include "engine/params.h"
 #include "engine/task.h"
 #include "engine/without.h"
+#include "kernels/base/expmath.h"
 #include "kernels/ffn.h"
 #include "kernels/seq.h"
 
@@ -92,14 +93,6 @@ extern "C" {
 SYN_WARN_UNUSED syn_status syn_perception_init(syn_ctx *ctx, syn_perception *p, uint64_t seed);
 void syn_perception_free(syn_ctx *ctx, syn_perception *p);
 
-SYN_HD real syn_sigmoid(real z)
-{
-#ifdef __CUDA_ARCH__
-    return 1.0f / (1.0f + expf(-z));
-#else
-    return (real)1 / ((real)1 + (real)__builtin_exp(-(double)z));
-#endif
-}
 SYN_HD real syn_calibrate(const syn_calibration *c, real z)
 {
     return syn_sigmoid(z / (real)c->temperature + (real)c->offset);

@@ -7,7 +7,7 @@
 #ifndef SYN_SERVE_DOCUMENTS_H
 #define SYN_SERVE_DOCUMENTS_H
 
-#include "serve/arena.h"
+#include "kernels/base/arena.h"
 #include "serve/round.h"
 
 enum { SYN_DOCUMENTS_FILE_BYTES_MAX = 16 << 20 };

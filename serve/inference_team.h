@@ -20,7 +20,7 @@
 
 #include <jansson.h>
 
-#include "serve/arena.h"
+#include "kernels/base/arena.h"
 #include "serve/round.h"
 
 enum { SYN_INFERENCE_HISTORY_MAX = 128 };

@@ -2,7 +2,7 @@
 #ifndef SYN_SERVE_PROMPT_H
 #define SYN_SERVE_PROMPT_H
 
-#include "serve/arena.h"
+#include "kernels/base/arena.h"
 #include "serve/round.h"
 
 enum { SYN_CLAIMS_MAX = 5, SYN_SHORT_WORDS_MAX = 20, SYN_REPLY_TEXT_BYTES_MAX = 256 * 1024 };

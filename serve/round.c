@@ -249,7 +249,7 @@ syn_note *syn_round_notify(syn_round *r, syn_notice_type type)
     static _Thread_local syn_note spare;
     syn_note *n = note_place(r);
     if (!n) {
-        r->arena.failed = true;
+        r->arena.failed = SYN_ERR_MEMORY;
         n = &spare;
     }
     *n = (syn_note){.type = type, .unix_s = syn_round_unix(r), .round = r->team.round};
@@ -267,14 +267,13 @@ void syn_round_end_decider(syn_round *r)
 
 void syn_round_fail(syn_round *r, syn_status code, const char *sentence)
 {
-    const char *kept = syn_arena_text(&r->arena, sentence);
-    if (!*kept) kept = "out of memory for a collaboration";
+    snprintf(r->why, sizeof r->why, "%s", sentence);
     syn_round_end_decider(r);
     r->failure = code;
     r->stage = SYN_STAGE_DONE;
     syn_round_drop_calls(r);
-    syn_round_notify(r, SYN_NOTICE_ERROR)->text = kept;
-    (void)syn_fail(code, "%s", kept);
+    syn_round_notify(r, SYN_NOTICE_ERROR)->text = r->why;
+    (void)syn_fail(code, "%s", r->why);
 }
 
 /* ---- events ---- */

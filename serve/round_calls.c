@@ -89,7 +89,7 @@ static bool queue(syn_round *r, syn_call_purpose purpose, int agent, const syn_p
                                   .team = &r->team,
                                   .answers = r->answers};
     if (!keep_prompt(open, prompt)) {
-        r->arena.failed = true;
+        r->arena.failed = SYN_ERR_MEMORY;
         return false;
     }
     r->reserved_tokens += tokens;
@@ -103,7 +103,7 @@ bool syn_round_want(syn_round *r, syn_call_purpose purpose, int agent)
     syn_arena scratch;
     syn_arena_init(&scratch, SYN_ROUND_ARENA_BYTES_MAX);
     const syn_prompt prompt = prompt_of(r, &scratch, purpose, agent);
-    if (scratch.failed) r->arena.failed = true;
+    if (scratch.failed) r->arena.failed = scratch.failed;
     const bool wanted = !scratch.failed && queue(r, purpose, agent, &prompt);
     syn_arena_free(&scratch);
     return wanted;

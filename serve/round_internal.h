@@ -2,14 +2,15 @@
 #ifndef SYN_SERVE_ROUND_INTERNAL_H
 #define SYN_SERVE_ROUND_INTERNAL_H
 
+#include "kernels/base/arena.h"
 #include "serve/aggregate.h"
-#include "serve/arena.h"
 #include "serve/prompt.h"
 #include "serve/round.h"
 
 enum {
     SYN_ROUND_ARENA_BYTES_MAX = 64 << 20,
     SYN_ROUND_EVIDENCE_BYTES_MAX = 4 << 20, /* all documents together */
+    SYN_ROUND_WHY_BYTES = 1024,
     SYN_PIECE_WORDS_MAX = 120,
     SYN_ROUND_CALLS_MAX = SYN_AGENTS_MAX
 };
@@ -91,6 +92,7 @@ struct syn_round {
     int dialogue_room;
 
     syn_status failure;
+    char why[SYN_ROUND_WHY_BYTES]; /* a sentence; the arena may be full by then */
     syn_round_reply reply;
 };
 

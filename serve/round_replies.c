@@ -276,7 +276,7 @@ syn_status syn_round_take_result(syn_round *r, const syn_open_call *open,
         syn_prompt_parse(&scratch, text, &reply);
         syn_round_take_answer(r, call->agent, &reply);
     }
-    r->arena.failed |= scratch.failed;
+    if (scratch.failed) r->arena.failed = scratch.failed;
     syn_arena_free(&scratch);
     return st;
 }

@@ -57,14 +57,21 @@ static size_t other_char(const unsigned char *p, size_t left)
     return n;
 }
 
+/* Reads the character at text[i]; how many bytes it has, 0: they are no UTF-8. */
+static size_t code_at(const char *text, size_t bytes, size_t i, utf8proc_int32_t *code)
+{
+    const utf8proc_ssize_t used =
+        utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(bytes - i), code);
+    return used > 0 ? (size_t)used : 0;
+}
+
 static size_t lower(const char *text, size_t bytes, char *out, size_t max, bool *capital)
 {
     size_t n = 0;
     for (size_t i = 0; i < bytes;) {
         utf8proc_int32_t code;
-        utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)text + i,
-                                                 (utf8proc_ssize_t)(bytes - i), &code);
-        if (used <= 0) {
+        const size_t used = code_at(text, bytes, i, &code);
+        if (!used) {
             i++;
             continue;
         }
@@ -72,7 +79,7 @@ static size_t lower(const char *text, size_t bytes, char *out, size_t max, bool 
         if (i == 0) *capital = low != code;
         if (n + 4 >= max) break;
         n += (size_t)utf8proc_encode_char(low, (utf8proc_uint8_t *)out + n);
-        i += (size_t)used;
+        i += used;
     }
     return n;
 }
@@ -197,10 +204,9 @@ int64_t syn_utf8_fault(const char *text, size_t bytes)
 {
     for (size_t i = 0; i < bytes;) {
         utf8proc_int32_t code;
-        utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)text + i,
-                                                 (utf8proc_ssize_t)(bytes - i), &code);
-        if (used <= 0) return (int64_t)i;
-        i += (size_t)used;
+        const size_t used = code_at(text, bytes, i, &code);
+        if (!used) return (int64_t)i;
+        i += used;
     }
     return -1;
 }
@@ -251,13 +257,12 @@ size_t syn_normal_form(const char *text, char *normal, size_t max)
     bool gap = false;
     for (size_t i = 0; i < bytes && n + 8 < max;) {
         utf8proc_int32_t code;
-        utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)text + i,
-                                                 (utf8proc_ssize_t)(bytes - i), &code);
-        if (used <= 0) {
+        const size_t used = code_at(text, bytes, i, &code);
+        if (!used) {
             i++;
             continue;
         }
-        i += (size_t)used;
+        i += used;
         if (ascii_punctuation(code)) continue;
         bool word = letter_or_digit(code);
         if (!word) end_run(normal, &n, &run, &gap);

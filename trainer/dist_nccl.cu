@@ -239,42 +239,29 @@ static int64_t slices_size(const syn_dist *d, const syn_dist_part *part, int par
     return size;
 }
 
-/* Everybody's piece `r` of x goes to rank r; (size, own piece) arrives in slices. */
-static syn_status scatter_slices(const lane *l, const syn_dist_part *part, real *slices)
+/* Queues what this rank sends and receives of a part. `back` false: everybody's slice r of x goes
+ * to rank r, where (size, own slice) arrives in slices. `back`: the sums, row 0 of slices, go to
+ * everybody's x. */
+static syn_status exchange_part(const lane *l, const syn_dist_part *part, real *slices, bool back)
 {
+    typedef struct run {
+        real *x;
+        int64_t n;
+    } run;
     syn_dist *d = l->d;
-    const int64_t n = part->n, own = slice_count(n, d->size, d->rank);
+    const int64_t own = slice_count(part->n, d->size, d->rank);
     for (int r = 0; r < d->size; r++) {
-        const int64_t begin = slice_begin(n, d->size, r), count = slice_count(n, d->size, r);
-        if (count) {
-            TRY_NCCL(
-                d, ncclSend(part->x + begin, (size_t)count, ncclFloat, r, d->nccl->comm, l->stream),
-                "sent a slice");
+        const run theirs = {part->x + slice_begin(part->n, d->size, r),
+                            slice_count(part->n, d->size, r)};
+        const run mine = {slices + (back ? 0 : own * r), own};
+        const run out = back ? mine : theirs, in = back ? theirs : mine;
+        if (out.n) {
+            TRY_NCCL(d, ncclSend(out.x, (size_t)out.n, ncclFloat, r, d->nccl->comm, l->stream),
+                     "sent a slice");
         }
-        if (own) {
-            TRY_NCCL(
-                d, ncclRecv(slices + own * r, (size_t)own, ncclFloat, r, d->nccl->comm, l->stream),
-                "received a slice");
-        }
-    }
-    return SYN_OK;
-}
-
-/* The sums, row 0 of slices, go to everybody's x. */
-static syn_status gather_sums(const lane *l, const syn_dist_part *part, real *slices)
-{
-    syn_dist *d = l->d;
-    const int64_t n = part->n, own = slice_count(n, d->size, d->rank);
-    for (int r = 0; r < d->size; r++) {
-        const int64_t begin = slice_begin(n, d->size, r), count = slice_count(n, d->size, r);
-        if (own) {
-            TRY_NCCL(d, ncclSend(slices, (size_t)own, ncclFloat, r, d->nccl->comm, l->stream),
-                     "sent a sum");
-        }
-        if (count) {
-            TRY_NCCL(
-                d, ncclRecv(part->x + begin, (size_t)count, ncclFloat, r, d->nccl->comm, l->stream),
-                "received a sum");
+        if (in.n) {
+            TRY_NCCL(d, ncclRecv(in.x, (size_t)in.n, ncclFloat, r, d->nccl->comm, l->stream),
+                     "received a slice");
         }
     }
     return SYN_OK;
@@ -282,15 +269,14 @@ static syn_status gather_sums(const lane *l, const syn_dist_part *part, real *sl
 
 /* One direction of all parts, as one group of NCCL's. Holds the lock. */
 static syn_status exchange_locked(const lane *l, const syn_dist_part *part, int parts, real *slices,
-                                  syn_status (*exchange)(const lane *l, const syn_dist_part *part,
-                                                         real *slices))
+                                  bool back)
 {
     syn_dist *d = l->d;
     syn_status st = SYN_OK;
     if (d->nccl->aborted) return syn_fail(SYN_ERR_DIST, "rank %d: the ranks have parted", d->rank);
     TRY_NCCL(d, ncclGroupStart(), "summed over ranks");
     for (int k = 0; k < parts && st == SYN_OK; k++) {
-        st = exchange(l, &part[k], slices);
+        st = exchange_part(l, &part[k], slices, back);
         slices += slice_count(part[k].n, d->size, d->rank) * d->size;
     }
     const ncclResult_t ended = ncclGroupEnd(); /* a group that has begun is ended in any case */
@@ -299,12 +285,11 @@ static syn_status exchange_locked(const lane *l, const syn_dist_part *part, int 
 }
 
 static syn_status exchange_all(const lane *l, const syn_dist_part *part, int parts, real *slices,
-                               syn_status (*exchange)(const lane *l, const syn_dist_part *part,
-                                                      real *slices))
+                               bool back)
 {
     syn_dist_nccl *c = l->d->nccl;
     pthread_mutex_lock(&c->lock);
-    const syn_status st = exchange_locked(l, part, parts, slices, exchange);
+    const syn_status st = exchange_locked(l, part, parts, slices, back);
     pthread_mutex_unlock(&c->lock);
     return st == SYN_OK ? settle(l, "summed over ranks") : st;
 }
@@ -315,13 +300,13 @@ static syn_status queue_sums(const lane *l, syn_ctx *ctx, const syn_dist_part *p
 {
     const syn_dist *d = l->d;
     real *at = slices;
-    SYN_RETURN_IF(exchange_all(l, part, parts, slices, scatter_slices));
+    SYN_RETURN_IF(exchange_all(l, part, parts, slices, false));
     for (int k = 0; k < parts; k++) {
         const int64_t own = slice_count(part[k].n, d->size, d->rank);
         if (own) SYN_RETURN_IF(syn_tree_sum(ctx, at, d->size, own));
         at += own * d->size;
     }
-    return exchange_all(l, part, parts, slices, gather_sums);
+    return exchange_all(l, part, parts, slices, true);
 }
 
 extern "C" syn_status syn_dist_nccl_mark(syn_dist *d, void **event)

@@ -63,16 +63,6 @@ static inline char *page_of(const char *arguments)
     return page;
 }
 
-static inline void assert_holds(const char *page, const char *text)
-{
-    if (!strstr(page, text)) fail_msg("the page does not hold \"%s\"", text);
-}
-
-static inline void assert_lacks(const char *page, const char *text)
-{
-    if (strstr(page, text)) fail_msg("the page holds \"%.80s\"", strstr(page, text));
-}
-
 static inline int occurrences(const char *page, const char *text)
 {
     int n = 0;

@@ -287,9 +287,9 @@ static void what_unpacks_to_far_more_than_it_takes_is_refused(void **state)
 static const char *delexicalise(const char *text, const char *act, const char *slot,
                                 const char *value)
 {
-    static syn_room room;
-    syn_room_free(&room);
-    syn_room_init(&room, 1 << 20);
+    static syn_arena arena;
+    syn_arena_free(&arena);
+    syn_arena_init(&arena, 1 << 20);
     const syn_mark mark = {.act = {act, strlen(act)},
                            .slot = {slot, strlen(slot)},
                            .value = {value, strlen(value)},
@@ -297,8 +297,8 @@ static const char *delexicalise(const char *text, const char *act, const char *s
                            .end = -1};
     static char out[256];
     snprintf(out, sizeof out, "%s",
-             syn_delexicalise(&room, (syn_slice){text, strlen(text)}, &mark, 1, "restaurant"));
-    syn_room_free(&room);
+             syn_delexicalise(&arena, (syn_slice){text, strlen(text)}, &mark, 1, "restaurant"));
+    syn_arena_free(&arena);
     return out;
 }
 

@@ -56,14 +56,6 @@ static inline int post(const svc *w, const char *path, const char *body, int rec
     return fd;
 }
 
-static inline svc_reply finish(int fd)
-{
-    size_t bytes;
-    char *text = svc_hear(fd, &bytes, 30);
-    close(fd);
-    return svc_parse(text, bytes);
-}
-
 /* The member at a path of names and numbers: "usage.calls", "agent_responses.0.name". NULL: none.
  */
 static inline const json_t *at(const json_t *j, const char *path)

@@ -383,13 +383,4 @@ static inline const char *ask(const world *w, const char *text, const char *unti
     return reply;
 }
 
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part)) fail_msg("no \"%s\" in: %s", part, text);                         \
-    } while (0)
-#define assert_lacks(text, part)                                                                   \
-    do {                                                                                           \
-        if (strstr(text, part)) fail_msg("\"%s\" in: %s", part, text);                             \
-    } while (0)
-
 #endif

@@ -200,13 +200,21 @@ static inline svc_reply svc_parse(char *text, size_t bytes)
     return r;
 }
 
+/* The reply that ends with its connection. */
+static inline svc_reply svc_finish(int fd, double seconds)
+{
+    size_t bytes;
+    char *text = svc_hear(fd, &bytes, seconds);
+    close(fd);
+    return svc_parse(text, bytes);
+}
+
 /* `key` as Bearer, NULL: none; `more`: further header lines, each with \r\n; body NULL: none. */
 static inline svc_reply svc_ask_with(const svc *w, const char *method, const char *path,
                                      const char *key, const char *more, const char *type,
                                      const void *body, size_t body_bytes)
 {
     char head[16384];
-    size_t bytes;
     int fd = svc_dial(w);
     int n = snprintf(head, sizeof head,
                      "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s%s%s%s", method,
@@ -220,9 +228,7 @@ static inline svc_reply svc_ask_with(const svc *w, const char *method, const cha
     assert_true(n < (int)sizeof head);
     svc_say(fd, head, (size_t)n);
     if (body) svc_say(fd, body, body_bytes);
-    char *text = svc_hear(fd, &bytes, 30);
-    close(fd);
-    return svc_parse(text, bytes);
+    return svc_finish(fd, 30);
 }
 
 static inline svc_reply svc_ask(const svc *w, const char *method, const char *path, const char *key,

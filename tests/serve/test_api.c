@@ -265,7 +265,7 @@ static void a_slow_reader_gets_everything_in_order(void **state)
                   4096);
     assert_true(becomes(atomic_load(&w.service->collaborations) == 1, 5));
     assert_true(becomes(atomic_load(&w.service->collaborations) == 0, 20));
-    svc_reply slow = finish(fd);
+    svc_reply slow = svc_finish(fd, 30);
     assert_status(slow, 200);
     char *rest = slow.body;
     int64_t answers = 0;
@@ -424,11 +424,11 @@ static void a_service_that_stops_tells_those_who_wait(void **state)
     int streamed = post(&w, "/api/v1/collaborate/stream", "{\"query\": \"q\"}", 0);
     assert_true(becomes(fake_requests(f) == 6, 5));
     svc_end(&w);
-    svc_reply r = finish(whole);
+    svc_reply r = svc_finish(whole, 30);
     assert_status(r, 503);
     assert_string_equal(svc_text(&r, "detail"), "the service is stopping; ask again");
     svc_forget(&r);
-    r = finish(streamed);
+    r = svc_finish(streamed, 30);
     assert_status(r, 200);
     assert_non_null(strstr(r.body, "\"the service is stopping; ask again\""));
     assert_non_null(strstr(r.body, "\"type\":\"error\""));
@@ -455,7 +455,7 @@ static void more_collaborations_than_there_may_be_are_put_off(void **state)
     assert_non_null(strcasestr(r.head, "retry-after: 1"));
     svc_forget(&r);
     for (int k = 0; k < 2; k++) {
-        r = finish(open[k]);
+        r = svc_finish(open[k], 30);
         assert_status(r, 200);
         assert_string_equal(svc_text(&r, "short_answer"), "Tallvik");
         assert_int_equal(json_integer_value(at(r.json, "usage.calls")), 4);

@@ -1,71 +1,32 @@
 /* Large and encoded bodies of /v2 are read on the pool: the loop that took them goes on. */
-#include <dlfcn.h>
-#include <pthread.h>
 #include <zlib.h>
 
 #include "tests/serve/inference_world.h"
+#include "tests/serve/pool_gate.h"
 
-enum { MANY = 8, LARGE_ROWS = 200, PARSED_MAX = 256 };
+enum { MANY = 8, LARGE_ROWS = 200 };
 
-/* ---- in the place of jansson's parser ---- */
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t change = PTHREAD_COND_INITIALIZER;
-static bool closed; /* those called "large" wait */
-static int waiting;
-static pthread_t loop, parsers[PARSED_MAX];
-static int parser_count; /* of those called "large" */
+static gate_threads parsers; /* of those called "large", which wait at the gate */
 
 static bool has(const char *text, size_t bytes, const char *word)
 {
     return memmem(text, bytes, word, strlen(word)) != NULL;
 }
 
+/* In the place of jansson's. Answers, which this test reads, have the id too. */
 json_t *json_loadb(const char *text, size_t bytes, size_t flags, json_error_t *error)
 {
-    json_t *(*own)(const char *, size_t, size_t, json_error_t *) =
-        (json_t * (*)(const char *, size_t, size_t, json_error_t *)) dlsym(RTLD_NEXT, "json_loadb");
-    pthread_mutex_lock(&lock);
-    if (has(text, bytes, "\"id\":\"loop\"")) loop = pthread_self();
-    /* Answers, which this test reads, have the id too. */
-    if (has(text, bytes, "\"id\":\"large\"") && !has(text, bytes, "model_name") &&
-        parser_count < PARSED_MAX) {
-        parsers[parser_count++] = pthread_self();
-        waiting++;
-        pthread_cond_broadcast(&change);
-        while (closed) pthread_cond_wait(&change, &lock);
-        waiting--;
-    }
-    pthread_mutex_unlock(&lock);
-    return own(text, bytes, flags, error);
+    if (has(text, bytes, "\"id\":\"loop\"")) gate_is_loop();
+    if (has(text, bytes, "\"id\":\"large\"") && !has(text, bytes, "model_name"))
+        gate_pass(&parsers, true);
+    return gate_own_parser(text, bytes, flags, error);
 }
 
-static void set_closed(bool now)
+/* Closes the gate for those who come from here on. */
+static void close_gate(void)
 {
-    pthread_mutex_lock(&lock);
-    closed = now;
-    if (now) parser_count = 0;
-    pthread_cond_broadcast(&change);
-    pthread_mutex_unlock(&lock);
-}
-
-/* True once so many wait. */
-static bool wait_for(int wanted)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 20;
-    pthread_mutex_lock(&lock);
-    while (waiting < wanted && pthread_cond_timedwait(&change, &lock, &until) == 0) {
-    }
-    const bool all = waiting >= wanted;
-    pthread_mutex_unlock(&lock);
-    return all;
-}
-
-static void assert_not_on_the_loop(void)
-{
-    for (int k = 0; k < parser_count; k++) assert_false(pthread_equal(parsers[k], loop));
+    gate_forget(&parsers);
+    gate_set(true);
 }
 
 /* ---- requests ---- */
@@ -115,7 +76,7 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-    set_closed(false);
+    gate_set(false);
     free(numbers.text);
     free(zipped.text);
     free(small.text);
@@ -135,14 +96,6 @@ static int send_one(int k, const char *more)
     svc_say(fd, head, (size_t)n);
     svc_say(fd, m->text, m->bytes);
     return fd;
-}
-
-static svc_reply reply_of(int fd)
-{
-    size_t bytes = 0;
-    char *text = svc_hear(fd, &bytes, 60);
-    close(fd);
-    return svc_parse(text, bytes);
 }
 
 static bool is_idle(void)
@@ -165,25 +118,25 @@ static void others_are_answered_while_large_bodies_are_read(void **state)
     const syn_gap_part part = {LARGE_ROWS, x, link, gap};
     int fds[MANY];
     assert_ok(syn_scorer_gaps(scorer, 1, &part, NULL));
-    set_closed(true);
+    close_gate();
     for (int k = 0; k < MANY; k++) fds[k] = send_one(k, "Connection: close\r\n");
-    assert_true(wait_for(2));
+    assert_true(gate_wait_for(2));
     for (int k = 0; k < 20; k++) {
         svc_reply r = k % 2 ? infer("gap_detector", NULL, &small) : get("/v2/health/live");
         assert_int_equal(r.status, 200);
         svc_forget(&r);
     }
-    set_closed(false);
+    gate_set(false);
     for (int k = 0; k < MANY; k++) {
-        svc_reply r = reply_of(fds[k]);
+        svc_reply r = svc_finish(fds[k], 60);
         const int rows = k % 2 ? 1 : LARGE_ROWS;
         if (r.status != 200) fail_msg("%d %s", r.status, r.body);
         output(&r, "gap", got, rows);
         assert_near(got, gap, rows, "gap");
         svc_forget(&r);
     }
-    assert_int_equal(parser_count, MANY);
-    assert_not_on_the_loop();
+    assert_int_equal(parsers.count, MANY);
+    assert_not_on_the_loop(&parsers);
 }
 
 static void a_large_team_is_read_there_too(void **state)
@@ -193,12 +146,11 @@ static void a_large_team_is_read_there_too(void **state)
             "[1],\"data\":[\"{\\\"id\\\":\\\"large\\\"");
     while (m.bytes < 200000) put(&m, ",\\\"a%zu\\\":1", m.bytes);
     put(&m, "}\"]}]}");
-    set_closed(true);
-    set_closed(false);
+    gate_forget(&parsers);
     svc_reply r = infer("orchestrator", NULL, &m);
     assert_error(&r, 400, "not known");
-    assert_int_equal(parser_count, 2); /* the request, and the team in it */
-    assert_not_on_the_loop();
+    assert_int_equal(parsers.count, 2); /* the request, and the team in it */
+    assert_not_on_the_loop(&parsers);
     assert_true(is_idle());
     free(m.text);
 }
@@ -206,21 +158,16 @@ static void a_large_team_is_read_there_too(void **state)
 static void who_hangs_up_is_not_worked_for(void **state)
 {
     int fds[4 * MANY];
-    set_closed(true);
+    close_gate();
     for (int k = 0; k < 4 * MANY; k++) fds[k] = send_one(k, "");
-    assert_true(wait_for(2));
+    assert_true(gate_wait_for(2));
     usleep(100000);
     for (int k = 0; k < 4 * MANY; k++) close(fds[k]);
-    for (double until_s = svc_now_s() + 10; svc_now_s() < until_s; usleep(20000)) {
-        svc_reply r = svc_ask(&w, "GET", "/metrics", NULL, NULL);
-        const bool left = strstr(r.body, "syncog_connections 1\n") != NULL;
-        svc_forget(&r);
-        if (left) break;
-    }
-    const int begun = parser_count;
-    set_closed(false);
+    assert_true(gate_is_alone(&w));
+    const int begun = parsers.count;
+    gate_set(false);
     assert_true(is_idle());
-    assert_int_equal(parser_count, begun);
+    assert_int_equal(parsers.count, begun);
     assert_true(begun < 4 * MANY);
     gaps_are_the_scorer_s(state);
 }
@@ -229,7 +176,7 @@ static void what_is_wrong_is_told_as_of_small_ones(void **state)
 {
     message cut = {strdup(numbers.text), 0};
     cut.bytes = numbers.bytes - 2;
-    set_closed(false);
+    gate_set(false);
     svc_reply r = infer("gap_detector", NULL, &cut);
     assert_error(&r, 400, "malformed");
     r = infer("gap_detector", "Content-Encoding: gzip\r\n", &numbers);
@@ -242,25 +189,18 @@ static void what_is_wrong_is_told_as_of_small_ones(void **state)
     assert_true(is_idle());
 }
 
-static void *open_later(void *arg)
-{
-    usleep(2500000);
-    set_closed(false);
-    return NULL;
-}
-
 static void a_service_that_stops_waits_for_the_pool(void **state)
 {
     int fds[MANY];
     pthread_t opener;
-    set_closed(true);
+    close_gate();
     for (int k = 0; k < MANY; k++) fds[k] = send_one(k, "");
-    assert_true(wait_for(2));
-    pthread_create(&opener, NULL, open_later, NULL);
+    assert_true(gate_wait_for(2));
+    pthread_create(&opener, NULL, gate_open_later, NULL);
     syn_service_stop(w.service); /* within two seconds all are cut */
     pthread_join(opener, NULL);
     for (int k = 0; k < MANY; k++) close(fds[k]);
-    assert_int_equal(waiting, 0);
+    assert_int_equal(gate.waiting, 0);
     assert_ok(syn_service_start(&w.settings, &w.service));
     w.port = syn_service_port(w.service);
 }

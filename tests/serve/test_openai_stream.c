@@ -207,14 +207,6 @@ static void a_peer_that_leaves_takes_the_provider_s_call_along(void **state)
     }
 }
 
-static svc_reply heard_from(int fd)
-{
-    size_t bytes;
-    char *text = svc_hear(fd, &bytes, 30);
-    close(fd);
-    return svc_parse(text, bytes);
-}
-
 /* Whole or streamed, before its connection is cut. */
 static void a_service_that_stops_tells_those_who_wait(void **state)
 {
@@ -232,12 +224,12 @@ static void a_service_that_stops_tells_those_who_wait(void **state)
     while (fake_requests(w.fake) < 2) usleep(1000);
     usleep(100000);
     svc_end(&w.svc);
-    svc_reply r = heard_from(whole);
+    svc_reply r = svc_finish(whole, 30);
     assert_int_equal(r.status, 503);
     assert_string_equal(svc_text(&r, "error.message"), "The service is stopping; ask again.");
     assert_non_null(svc_header(&r, "Retry-After"));
     svc_forget(&r);
-    r = heard_from(streamed);
+    r = svc_finish(streamed, 30);
     assert_int_equal(r.status, 200);
     heard *h = hear_all(r.body, false);
     assert_string_equal(h->content, "Par");

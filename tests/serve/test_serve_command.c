@@ -1,56 +1,5 @@
-/* `syncog serve` and `syncog key` as their users meet them. */
-#include <signal.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-
-#include "tests/serve/service_world.h"
-
-static char folder[64];
-
-static int begin(void **state)
-{
-    snprintf(folder, sizeof folder, "/tmp/syncog-command-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int end(void **state)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command) == 0 ? 0 : -1;
-}
-
-/* Runs it in the folder with no environment but this; both streams are kept. Returns the exit code.
- */
-static int run(const char *environment, const char *arguments, char *out, size_t bytes)
-{
-    char command[4096];
-    snprintf(command, sizeof command,
-             "cd %s && env -i PATH=/usr/bin:/bin %s timeout 20 " SYN_PROGRAM " %s 2>&1", folder,
-             environment, arguments);
-    FILE *f = popen(command, "r");
-    assert_non_null(f);
-    size_t n = fread(out, 1, bytes - 1, f);
-    out[n] = 0;
-    return WEXITSTATUS(pclose(f));
-}
-
-static void in_folder(const char *command)
-{
-    char line[512];
-    snprintf(line, sizeof line, "cd %s && %s", folder, command);
-    assert_int_equal(system(line), 0);
-}
-
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part)) fail_msg("no \"%s\" in: %s", part, text);                         \
-    } while (0)
-#define assert_lacks(text, part)                                                                   \
-    do {                                                                                           \
-        if (strstr(text, part)) fail_msg("\"%s\" in: %s", part, text);                             \
-    } while (0)
+/* `syncog serve` as its users meet it. */
+#include "tests/serve/command_world.h"
 
 static const char *const names[] = {"POSTGRES_HOST",
                                     "POSTGRES_PORT",
@@ -216,105 +165,6 @@ static void it_refuses_to_start_and_names_the_setting(void **state)
 
 /* ---- a process ---- */
 
-typedef struct process {
-    svc w; /* its port alone */
-    pid_t pid;
-    int notify; /* the socket of NOTIFY_SOCKET */
-    char log[128];
-} process;
-
-static int free_port(void)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    socklen_t bytes = sizeof at;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &bytes), 0);
-    close(fd);
-    return ntohs(at.sin_port);
-}
-
-/* The next message to the supervisor; "" after five seconds. */
-static const char *told(const process *p)
-{
-    static char text[256];
-    struct pollfd wait = {.fd = p->notify, .events = POLLIN};
-    text[0] = 0;
-    if (poll(&wait, 1, 10000) > 0) {
-        ssize_t n = recv(p->notify, text, sizeof text - 1, 0);
-        text[n > 0 ? n : 0] = 0;
-    }
-    return text;
-}
-
-static void start(process *p, char *const *environment, char *const *more)
-{
-    char port[16], path[108], notify[160], log_file[160];
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    memset(p, 0, sizeof *p);
-    p->w.port = free_port();
-    snprintf(port, sizeof port, "%d", p->w.port);
-    snprintf(path, sizeof path, "%s/notify", folder);
-    snprintf(p->log, sizeof p->log, "%s/log", folder);
-    unlink(path);
-    unlink(p->log);
-    memcpy(at.sun_path, path, strlen(path) + 1);
-    p->notify = socket(AF_UNIX, SOCK_DGRAM, 0);
-    assert_int_equal(bind(p->notify, (struct sockaddr *)&at, sizeof at), 0);
-    snprintf(notify, sizeof notify, "NOTIFY_SOCKET=%s", path);
-    snprintf(log_file, sizeof log_file, "LOG_FILE=%s", p->log);
-    char *arguments[16] = {SYN_PROGRAM, "serve", "--port", port, "--provider", "extractive"};
-    char *variables[16] = {"LOG_FORMAT=json", notify, log_file, "PATH=/usr/bin:/bin"};
-    for (int k = 0; more && more[k]; k++) arguments[6 + k] = more[k];
-    for (int k = 0; environment && environment[k]; k++) variables[4 + k] = environment[k];
-    p->pid = fork();
-    assert_true(p->pid >= 0);
-    if (p->pid == 0) {
-        if (chdir(folder) == 0) execve(SYN_PROGRAM, arguments, variables);
-        _exit(127);
-    }
-    assert_string_equal(told(p), "READY=1");
-}
-
-static int finish(process *p)
-{
-    int status = 0;
-    double end_s = svc_now_s() + 20;
-    while (waitpid(p->pid, &status, WNOHANG) == 0) {
-        if (svc_now_s() > end_s) {
-            kill(p->pid, SIGKILL);
-            fail_msg("the service does not end");
-        }
-        usleep(5000);
-    }
-    close(p->notify);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-static int status_of(const process *p, const char *path)
-{
-    svc_reply r = svc_ask(&p->w, "GET", path, NULL, NULL);
-    int status = r.status;
-    svc_forget(&r);
-    return status;
-}
-
-/* Whether the file (log, environ) has the text within five seconds, or at all for `once`. */
-static bool file_has(const char *path, const char *text, bool once)
-{
-    static char all[1 << 18];
-    double end_s = svc_now_s() + 5;
-    do {
-        FILE *f = fopen(path, "r");
-        size_t n = f ? fread(all, 1, sizeof all, f) : 0;
-        if (f) fclose(f);
-        if (memmem(all, n, text, strlen(text))) return true;
-        usleep(10000);
-    } while (!once && svc_now_s() < end_s);
-    return false;
-}
-
 static void sigterm_drains(void **state)
 {
     process p;
@@ -411,81 +261,6 @@ static void secrets_do_not_stay_where_others_read_them(void **state)
     assert_int_equal(finish(&p), 0);
 }
 
-/* ---- keys ---- */
-
-static char *first_line(char *text)
-{
-    text[strcspn(text, "\n")] = 0;
-    return text;
-}
-
-static void keys_are_made_listed_and_revoked_without_a_service(void **state)
-{
-    static char out[1 << 16], key[128], id[64], arguments[256];
-    process p;
-    char *environment[] = {"ENVIRONMENT=production",
-                           "JWT_SECRET_KEY=0123456789abcdef0123456789abcdef", NULL};
-    assert_int_equal(run("", "key create --tier admin --name operator --json", out, sizeof out), 0);
-    json_t *made = json_loads(out, 0, NULL);
-    snprintf(key, sizeof key, "%s", json_string_value(json_object_get(made, "key")));
-    json_decref(made);
-    assert_int_equal(strlen(key), 77);
-    assert_int_equal(run("", "key list --json", out, sizeof out), 0);
-    json_t *j = json_loads(first_line(out), 0, NULL);
-    assert_string_equal(json_string_value(json_object_get(j, "name")), "operator");
-    assert_string_equal(json_string_value(json_object_get(j, "tier")), "admin");
-    snprintf(id, sizeof id, "%s", json_string_value(json_object_get(j, "id")));
-    json_decref(j);
-    assert_int_equal(run("", "key list", out, sizeof out), 0);
-    assert_has(out, id);
-    assert_lacks(out, key);
-
-    start(&p, environment, NULL);
-    svc_reply r = svc_ask(&p.w, "GET", "/api/v1/admin/keys", key, NULL);
-    assert_int_equal(r.status, 200);
-    svc_forget(&r);
-    assert_int_equal(status_of(&p, "/api/v1/admin/keys"), 401);
-    /* An SQLite file has one owner at a time, and the refusal says what to do. */
-    assert_int_equal(run("", "key create", out, sizeof out), 1);
-    assert_has(out, "/api/v1/admin/keys");
-    kill(p.pid, SIGINT);
-    assert_int_equal(finish(&p), 0);
-
-    snprintf(arguments, sizeof arguments, "key revoke --org other %s", id);
-    assert_int_equal(run("", arguments, out, sizeof out), 1);
-    snprintf(arguments, sizeof arguments, "key revoke %s", id);
-    assert_int_equal(run("", arguments, out, sizeof out), 0);
-    start(&p, environment, NULL);
-    r = svc_ask(&p.w, "GET", "/api/v1/admin/keys", key, NULL);
-    assert_int_equal(r.status, 401);
-    svc_forget(&r);
-    kill(p.pid, SIGINT);
-    assert_int_equal(finish(&p), 0);
-}
-
-/* A full disk, a closed pipe: it was to be seen once. */
-static void a_key_that_cannot_be_shown_is_not_left_in_force(void **state)
-{
-    static char out[1 << 16];
-    assert_int_equal(run("", "key create --org unseen >/dev/full", out, sizeof out), 1);
-    assert_int_equal(run("", "key list --org unseen --json", out, sizeof out), 0);
-    json_t *j = json_loads(first_line(out), 0, NULL);
-    assert_true(json_is_string(json_object_get(j, "revoked_at")));
-    json_decref(j);
-}
-
-static void wrong_usage_of_key_is_told(void **state)
-{
-    static char out[1 << 16];
-    assert_int_equal(run("", "key", out, sizeof out), 2);
-    assert_int_equal(run("", "key creat", out, sizeof out), 2);
-    assert_has(out, "create");
-    assert_int_equal(run("", "key create --tier gold", out, sizeof out), 2);
-    assert_int_equal(run("", "key create --org ''", out, sizeof out), 1);
-    assert_int_equal(run("", "key revoke", out, sizeof out), 2);
-    assert_int_equal(run("", "key revoke no-such-key", out, sizeof out), 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -501,9 +276,6 @@ int main(void)
         cmocka_unit_test(sighup_reads_the_level_and_opens_the_log_anew),
         cmocka_unit_test(sighup_leaves_a_flag_above_the_file),
         cmocka_unit_test(secrets_do_not_stay_where_others_read_them),
-        cmocka_unit_test(keys_are_made_listed_and_revoked_without_a_service),
-        cmocka_unit_test(a_key_that_cannot_be_shown_is_not_left_in_force),
-        cmocka_unit_test(wrong_usage_of_key_is_told),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -1,80 +1,35 @@
 /* Large requests are read, looked through and cut on the pool: the loop that took them goes on. */
-#include <dlfcn.h>
-
 #include "serve/guard.h"
 #include "tests/serve/openai_world.h"
+#include "tests/serve/pool_gate.h"
 
-enum { LARGE_BYTES = 100000, MANY = 10, LOOKS_MAX = 4096 };
+enum { LARGE_BYTES = 100000, MANY = 10 };
 
-/* ---- in the place of the guard and of jansson's parser ---- */
+/* Who looked at large texts, at which the gate is, and who parsed them. */
+static gate_threads lookers, parsers;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t change = PTHREAD_COND_INITIALIZER;
-static bool closed;        /* large texts wait */
-static int looks, waiting; /* at large texts; of those, now */
-static pthread_t loop;     /* of the only worker: it looks at small texts itself */
-static bool loop_looked, loop_parsed;
-static pthread_t threads[LOOKS_MAX], parsers[LOOKS_MAX]; /* of large ones */
-static int thread_count, parser_count;
-
+/* In the place of the guard. The loop looks at small texts itself. */
 void syn_injection_score(const char *text, size_t bytes, syn_injection *out)
 {
     *out = (syn_injection){.reason = ""};
     if (strstr(text, "IGNORE ALL")) *out = (syn_injection){1, "override"};
-    pthread_mutex_lock(&lock);
-    if (bytes < LARGE_BYTES / 4) {
-        if (strcmp(text, "Who am I on?") == 0) loop = pthread_self();
-    } else {
-        looks++;
-        if (thread_count < LOOKS_MAX) threads[thread_count++] = pthread_self();
-        waiting++;
-        pthread_cond_broadcast(&change);
-        while (closed) pthread_cond_wait(&change, &lock);
-        waiting--;
-    }
-    pthread_mutex_unlock(&lock);
+    if (bytes >= LARGE_BYTES / 4)
+        gate_pass(&lookers, true);
+    else if (strcmp(text, "Who am I on?") == 0)
+        gate_is_loop();
 }
 
+/* In the place of jansson's. */
 json_t *json_loadb(const char *text, size_t bytes, size_t flags, json_error_t *error)
 {
-    json_t *(*real)(const char *, size_t, size_t, json_error_t *) =
-        (json_t * (*)(const char *, size_t, size_t, json_error_t *)) dlsym(RTLD_NEXT, "json_loadb");
-    pthread_mutex_lock(&lock);
-    if (bytes > LARGE_BYTES && parser_count < LOOKS_MAX) parsers[parser_count++] = pthread_self();
-    pthread_mutex_unlock(&lock);
-    return real(text, bytes, flags, error);
+    if (bytes > LARGE_BYTES) gate_pass(&parsers, false);
+    return gate_own_parser(text, bytes, flags, error);
 }
 
-static void set_closed(bool now)
+static void assert_pool_did_it(void)
 {
-    pthread_mutex_lock(&lock);
-    closed = now;
-    pthread_cond_broadcast(&change);
-    pthread_mutex_unlock(&lock);
-}
-
-/* True once so many wait. */
-static bool wait_for(int wanted)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 20;
-    pthread_mutex_lock(&lock);
-    while (waiting < wanted && pthread_cond_timedwait(&change, &lock, &until) == 0) {
-    }
-    bool all = waiting >= wanted;
-    pthread_mutex_unlock(&lock);
-    return all;
-}
-
-static void assert_not_on_the_loop(void)
-{
-    pthread_mutex_lock(&lock);
-    for (int k = 0; k < thread_count; k++) loop_looked |= pthread_equal(threads[k], loop);
-    for (int k = 0; k < parser_count; k++) loop_parsed |= pthread_equal(parsers[k], loop);
-    pthread_mutex_unlock(&lock);
-    assert_false(loop_looked);
-    assert_false(loop_parsed);
+    assert_not_on_the_loop(&lookers);
+    assert_not_on_the_loop(&parsers);
 }
 
 /* ---- the world ---- */
@@ -117,9 +72,9 @@ static char *make_chat(const char *model)
 static int begin(void **state)
 {
     static const fake_step step = {.body = GOOD};
-    looks = waiting = thread_count = parser_count = 0;
-    loop_looked = loop_parsed = false;
-    set_closed(false);
+    gate_forget(&lookers);
+    gate_forget(&parsers);
+    gate_set(false);
     large_body = make_body("");
     large_chat = make_chat("custom:test-model");
     chat_begin(&w, "extractive", &step, 1);
@@ -133,7 +88,7 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    set_closed(false);
+    gate_set(false);
     chat_end(&w);
     free(large_body);
     free(large_chat);
@@ -151,14 +106,6 @@ static int post(const char *path, const char *body, const char *more)
     svc_say(fd, head, strlen(head));
     svc_say(fd, body, strlen(body));
     return fd;
-}
-
-static svc_reply reply_of(int fd)
-{
-    size_t bytes = 0;
-    char *text = svc_hear(fd, &bytes, 60);
-    close(fd);
-    return svc_parse(text, bytes);
 }
 
 static void assert_others_are_answered(void)
@@ -192,41 +139,41 @@ static bool nothing_runs(void)
 static void others_are_answered_while_documents_are_looked_at(void **state)
 {
     int fds[MANY];
-    set_closed(true);
+    gate_set(true);
     for (int k = 0; k < MANY; k++)
         fds[k] = post(k % 2 ? "/api/v1/collaborate" : "/api/v1/collaborate/stream", large_body,
                       "Connection: close\r\n");
-    assert_true(wait_for(2));
+    assert_true(gate_wait_for(2));
     assert_others_are_answered();
-    set_closed(false);
+    gate_set(false);
     for (int k = 0; k < MANY; k++) {
-        svc_reply r = reply_of(fds[k]);
+        svc_reply r = svc_finish(fds[k], 60);
         assert_int_equal(r.status, 200);
         if (k % 2) assert_string_not_equal(svc_text(&r, "final_answer"), "");
         if (k % 2 == 0) assert_non_null(strstr(r.body, "\"type\":\"final_answer\""));
         svc_forget(&r);
     }
-    assert_int_equal(looks, 2 * MANY);
-    assert_int_equal(parser_count, MANY);
-    assert_not_on_the_loop();
+    assert_int_equal(lookers.count, 2 * MANY);
+    assert_int_equal(parsers.count, MANY);
+    assert_pool_did_it();
 }
 
 static void others_are_answered_while_a_conversation_is_looked_at(void **state)
 {
     int fds[MANY];
-    set_closed(true);
+    gate_set(true);
     for (int k = 0; k < MANY; k++) fds[k] = post(CHAT, large_chat, "Connection: close\r\n");
-    assert_true(wait_for(2));
+    assert_true(gate_wait_for(2));
     assert_others_are_answered();
-    set_closed(false);
+    gate_set(false);
     for (int k = 0; k < MANY; k++) {
-        svc_reply r = reply_of(fds[k]);
+        svc_reply r = svc_finish(fds[k], 60);
         assert_int_equal(r.status, 200);
         assert_string_equal(svc_text(&r, "choices.0.message.content"), "Paris.");
         svc_forget(&r);
     }
-    assert_int_equal(looks, MANY);
-    assert_not_on_the_loop();
+    assert_int_equal(lookers.count, MANY);
+    assert_pool_did_it();
     json_t *sent = chat_sent(&w), *asked = json_loads(large_chat, 0, NULL);
     assert_true(json_equal(json_object_get(sent, "messages"), json_object_get(asked, "messages")));
     json_decref(sent);
@@ -236,46 +183,33 @@ static void others_are_answered_while_a_conversation_is_looked_at(void **state)
 static void those_who_hang_up_are_not_worked_for(void **state)
 {
     int fds[2 * MANY];
-    set_closed(true);
+    gate_set(true);
     for (int k = 0; k < 2 * MANY; k++)
         fds[k] = post(k % 3 == 0   ? CHAT
                       : k % 3 == 1 ? "/api/v1/collaborate"
                                    : "/api/v1/collaborate/stream",
                       k % 3 ? large_body : large_chat, "");
-    assert_true(wait_for(2));
+    assert_true(gate_wait_for(2));
     usleep(100000);
     for (int k = 0; k < 2 * MANY; k++) close(fds[k]);
-    for (double until_s = svc_now_s() + 10; svc_now_s() < until_s;) {
-        svc_reply r = svc_ask(&w.svc, "GET", "/metrics", NULL, NULL);
-        bool left = strstr(r.body, "syncog_connections 1\n") != NULL;
-        svc_forget(&r);
-        if (left) break;
-        usleep(20000);
-    }
-    int begun = looks;
-    set_closed(false);
+    assert_true(gate_is_alone(&w.svc));
+    int begun = lookers.count;
+    gate_set(false);
     assert_true(nothing_runs());
     /* What had begun ended with the text under way; what had not never began. */
-    assert_int_equal(looks, begun);
+    assert_int_equal(lookers.count, begun);
     assert_true(begun < 2 * MANY);
     assert_int_equal(w.fake->requests, 0);
-}
-
-static void *open_later(void *arg)
-{
-    usleep(2500000);
-    set_closed(false);
-    return NULL;
 }
 
 static void a_service_that_stops_waits_for_the_pool(void **state)
 {
     int fds[MANY];
     pthread_t opener;
-    set_closed(true);
+    gate_set(true);
     for (int k = 0; k < MANY; k++) fds[k] = post("/api/v1/collaborate", large_body, "");
-    assert_true(wait_for(2));
-    pthread_create(&opener, NULL, open_later, NULL);
+    assert_true(gate_wait_for(2));
+    pthread_create(&opener, NULL, gate_open_later, NULL);
     end(state); /* within two seconds all are cut */
     pthread_join(opener, NULL);
     for (int k = 0; k < MANY; k++) close(fds[k]);
@@ -286,7 +220,7 @@ static void answers_keep_the_order_of_their_requests(void **state)
 {
     char head[256];
     size_t bytes = 0;
-    set_closed(true);
+    gate_set(true);
     int fd = post("/api/v1/collaborate", large_body, "");
     snprintf(head, sizeof head,
              "POST /api/v1/collaborate HTTP/1.1\r\nHost: a\r\nX-API-Key: %s\r\n"
@@ -294,8 +228,8 @@ static void answers_keep_the_order_of_their_requests(void **state)
              w.key, strlen(small_body));
     svc_say(fd, head, strlen(head));
     svc_say(fd, small_body, strlen(small_body));
-    assert_true(wait_for(1));
-    set_closed(false);
+    assert_true(gate_wait_for(1));
+    gate_set(false);
     char *text = svc_hear(fd, &bytes, 60);
     const char *first = strstr(text, "Which town has 17 boats?");
     const char *second = strstr(text, "Who am I on?");
@@ -350,14 +284,14 @@ static void a_body_of_too_many_values_is_not_read(void **state)
         size_t n = (size_t)sprintf(body, "{\"query\":\",[{,\\\"[{,\",\"documents\":[");
         for (int k = 0; k < VALUES - 3; k++) n += (size_t)sprintf(body + n, "%s", k ? ",1" : "1");
         n += (size_t)sprintf(body + n, "%s]}", excess ? ",{}" : ",1");
-        parser_count = 0;
+        gate_forget(&parsers);
         svc_reply r = svc_ask(&w.svc, "POST", "/api/v1/collaborate", w.key, body);
         assert_int_equal(r.status, 400);
         if (excess)
             assert_string_equal(svc_text(&r, "detail"), "The body has more than 65536 values.");
         else
             assert_string_equal(svc_text(&r, "errors.0.field"), "documents");
-        assert_int_equal(parser_count, !excess);
+        assert_int_equal(parsers.count, !excess);
         svc_forget(&r);
     }
     free(body);

@@ -48,14 +48,14 @@ static const syn_option options[] = {
     {"num-agents", SYN_OPTION_TEXT, FIELD(num_agents), "3,5,7", 0, 0, "LIST",
      "Sizes of teams, 2 to 10.", NULL},
     {"policies", SYN_OPTION_TEXT, FIELD(policies), SYN_LIVE_POLICIES, 0, 0, "LIST",
-     "Who decides what is said to whom; see below.", NULL},
+     "Who decides what is said to whom, and who is asked; see below.", NULL},
     {"limit", SYN_OPTION_INT, FIELD(limit), "200", 0, 1e9, "N",
      "Questions of each benchmark, the first ones of its file; 0: all.", NULL},
     {"quick-eval", SYN_OPTION_BOOL, FIELD(quick), NULL, 0, 0, NULL,
      "100 questions of each benchmark.", NULL},
     SYN_AGENT_OPTIONS,
     {"checkpoint", SYN_OPTION_TEXT, FIELD(checkpoint), NULL, 0, 0, "DIR",
-     "The networks of the policy 'learned'; default: as 'syncog ask' has it. Without any a "
+     "The networks of 'learned' and 'asker'; default: as 'syncog ask' has it. Without any a "
      "cosine-threshold rule decides, which the results say.",
      NULL},
     {"cost-cap", SYN_OPTION_REAL, FIELD(cost_cap_usd), "0", 0, 1e9, "USD",
@@ -98,11 +98,18 @@ static const syn_command command = {
         "stop\n"
         "  broadcast         everybody tells everybody everything\n"
         "  round_robin       one after the other sends the asker what it has\n"
+        "  asker             the networks decide what moves to the asker before anybody is asked; "
+        "then\n"
+        "                    it alone is, and where it does not know once more, with everything\n"
         "  single            one agent has everything and is asked once\n"
         "  self_consistency  the same agent is asked as often as takes the tokens of 'learned'; "
         "the\n"
         "                    answer that most samples give\n\n"
-        "OUT.json has the official figures of each benchmark, messages, tokens, cost and latency, "
+        "Of these 'asker' is asked only where --policies names it, and left out where a benchmark "
+        "has no documents. It takes one call or two, the other teams one for each agent and "
+        "round.\n\n"
+        "OUT.json has the official figures of each benchmark, calls, messages, tokens, cost and "
+        "latency, "
         "and the policies held against each other (paired bootstrap, McNemar, Holm). "
         "OUT.records.jsonl has one line for each answer. A run that was stopped, by SIGINT, by a "
         "cap, by a provider that failed or by a crash, goes on with the same command: what was "
@@ -288,9 +295,9 @@ static syn_status make_plan(const live_options *o, char (*paths)[PATH_BYTES], sy
 
 static void say_who(const syn_live_plan *plan)
 {
-    if (plan->policies & 1u << SYN_LIVE_LEARNED && !plan->checkpoint)
-        syn_log(SYN_LOG_WARN, "no checkpoint: a cosine-threshold rule stands in for the policy "
-                              "'learned'");
+    const uint32_t decided = 1u << SYN_LIVE_LEARNED | 1u << SYN_LIVE_ASKER;
+    if (plan->policies & decided && !plan->checkpoint)
+        syn_log(SYN_LOG_WARN, "no checkpoint: a cosine-threshold rule stands in for the networks");
 }
 
 /* The first failure stays. */

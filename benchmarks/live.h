@@ -27,12 +27,18 @@ typedef enum syn_live_policy {
     SYN_LIVE_LEARNED,         /* the networks decide; without a checkpoint the cosine rule */
     SYN_LIVE_BROADCAST,       /* everybody tells everybody everything */
     SYN_LIVE_ROUND_ROBIN,     /* by turns, each sends the asker what it has, one piece a turn */
+    SYN_LIVE_ASKER,           /* the deciders of `learned`, with SYN_ASK_ASKER of serve/round.h: the
+                                 evidence moves first, and then the asker alone is asked. Asked only
+                                 where the benchmark has evidence; a question that happens to have
+                                 none is asked as `single` asks it */
     SYN_LIVE_SINGLE,          /* one agent with everything, asked once */
     SYN_LIVE_SELF_CONSISTENCY /* it again, so often that it takes about the tokens of `learned` on
                                  the same question, at most SYN_LIVE_SAMPLES_MAX times; the answer
                                  that most samples give */
 } syn_live_policy;
 
+/* Those of a run that names none. `asker` is not among them: a run that goes on, or is replayed,
+ * with the same command asks what it asked before. */
 #define SYN_LIVE_POLICIES "learned,broadcast,round_robin,single,self_consistency"
 
 enum {

@@ -11,14 +11,19 @@ enum { ERROR_BYTES = 256 };
 
 const char *syn_live_policy_name(syn_live_policy policy)
 {
-    static const char *const names[] = {"learned", "broadcast", "round_robin", "single",
-                                        "self_consistency"};
+    static const char *const names[] = {"learned", "broadcast", "round_robin",
+                                        "asker",   "single",    "self_consistency"};
     return names[policy];
 }
 
 bool syn_live_policy_is_alone(syn_live_policy policy)
 {
     return policy == SYN_LIVE_SINGLE || policy == SYN_LIVE_SELF_CONSISTENCY;
+}
+
+bool syn_live_policy_is_asked(syn_live_policy policy, const syn_live_bench *bench)
+{
+    return policy != SYN_LIVE_ASKER || syn_live_has_evidence(bench);
 }
 
 const char *syn_live_provider(const syn_live_plan *plan)
@@ -42,7 +47,8 @@ struct syn_live_asking {
     void *context;
     char error[ERROR_BYTES]; /* of the call that failed last, "": none */
     const syn_live_plan *plan;
-    syn_live_room cap;
+    int64_t tokens_cap;
+    double cost_cap_usd;
     syn_live_reply spent; /* by the team's calls so far: a round that has failed tells none */
 };
 
@@ -109,7 +115,7 @@ static void read_reply(const syn_round_reply *r, syn_live_piece *cited, syn_live
     out->cost_known = r->cost_known;
     out->cost_usd = r->cost_usd;
     out->converged = r->convergence_achieved;
-    out->entropy = r->final_entropy;
+    out->entropy = r->agents_used > 1 ? r->final_entropy : NAN;
     out->latency_s = r->execution_s;
     out->capped = r->capped;
     out->peak_tokens = r->peak_tokens;
@@ -138,6 +144,16 @@ static void on_called(void *context, const syn_round_call *call, const syn_drive
                       reply, &a->spent);
 }
 
+/* A round whose cap has no room for a single call calls that cap invalid. */
+void syn_live_note_cap(syn_live_reply *reply, int64_t tokens_cap, double cost_cap_usd)
+{
+    static const char cap[] = "caps.";
+    if (reply->status != SYN_ERR_INVALID || strncmp(reply->sentence, cap, sizeof cap - 1)) return;
+    reply->capped = true;
+    reply->peak_tokens = 2 * tokens_cap;
+    reply->peak_usd = 2 * cost_cap_usd;
+}
+
 static void on_done(void *context, syn_status st, const char *sentence)
 {
     syn_live_asking *a = context;
@@ -151,12 +167,7 @@ static void on_done(void *context, syn_status st, const char *sentence)
                             .entropy = NAN,
                             .cost_known = true,
                             .stopped_by = "failed"};
-    /* A round whose cap has no room for a single call calls itself invalid. */
-    if (st == SYN_ERR_INVALID && (a->cap.tokens > 0 || a->cap.usd > 0)) {
-        reply.capped = true;
-        reply.peak_tokens = 2 * a->cap.tokens;
-        reply.peak_usd = 2 * a->cap.usd;
-    }
+    syn_live_note_cap(&reply, a->tokens_cap, a->cost_cap_usd);
     if (st == SYN_OK)
         read_reply(syn_drive_reply(a->drive), cited, &reply);
     else
@@ -170,6 +181,7 @@ static syn_status start_team(const syn_live_ask *ask, syn_live_asking *a)
     const syn_decider turns = syn_live_turns_decider();
     syn_round_config config = *ask->config;
     config.cognitive_gaps = ask->policy != SYN_LIVE_BROADCAST;
+    config.ask = ask->policy == SYN_LIVE_ASKER ? SYN_ASK_ASKER : SYN_ASK_ALL;
     syn_drive_options o = {.round = &config,
                            .deciders = plan->deciders,
                            .decider = ask->policy == SYN_LIVE_ROUND_ROBIN ? &turns : NULL,
@@ -186,6 +198,13 @@ static syn_status start_team(const syn_live_ask *ask, syn_live_asking *a)
     return syn_drive_start(&o, &a->drive);
 }
 
+/* An asker to whom nothing can move is one agent too. */
+static bool asks_one(const syn_live_ask *ask)
+{
+    return syn_live_policy_is_alone(ask->policy) ||
+           (ask->policy == SYN_LIVE_ASKER && ask->config->document_count == 0);
+}
+
 syn_status syn_live_ask_start(const syn_live_ask *ask, syn_live_asking **out)
 {
     syn_status st;
@@ -195,10 +214,10 @@ syn_status syn_live_ask_start(const syn_live_ask *ask, syn_live_asking **out)
     a->done = ask->done;
     a->context = ask->context;
     a->plan = ask->plan;
-    a->cap.tokens = ask->config->tokens_cap;
-    a->cap.usd = ask->config->cost_cap_usd;
+    a->tokens_cap = ask->config->tokens_cap;
+    a->cost_cap_usd = ask->config->cost_cap_usd;
     a->spent.cost_known = true;
-    if (syn_live_policy_is_alone(ask->policy))
+    if (asks_one(ask))
         st = syn_live_solo_start(ask, &a->solo);
     else
         st = start_team(ask, a);

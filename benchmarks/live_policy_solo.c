@@ -239,7 +239,7 @@ static bool has_room(syn_live_solo *s)
 static int samples_for(const syn_live_solo *s)
 {
     const int64_t each = s->reply.prompt_tokens + s->reply.completion_tokens;
-    if (s->ask.policy == SYN_LIVE_SINGLE || s->extractive) return 1;
+    if (s->ask.policy != SYN_LIVE_SELF_CONSISTENCY || s->extractive) return 1;
     if (s->ask.tokens <= 0 || each <= 0) return SYN_LIVE_SAMPLES_DEFAULT;
     const double wanted = round((double)s->ask.tokens / (double)each);
     return wanted < 1 ? 1 : wanted > SAMPLES ? SAMPLES : (int)wanted;

@@ -90,6 +90,8 @@ typedef struct syn_live_ask {
 typedef struct syn_live_asking syn_live_asking;
 
 bool syn_live_policy_is_alone(syn_live_policy policy);
+/* Whether the benchmark's questions are asked of it: where there is no evidence, none can move. */
+bool syn_live_policy_is_asked(syn_live_policy policy, const syn_live_bench *bench);
 /* Who the agents are: "openai", or the host of --base-url; and the model, NULL where there is none.
  */
 const char *syn_live_provider(const syn_live_plan *plan);
@@ -99,6 +101,9 @@ SYN_WARN_UNUSED syn_status syn_live_ask_start(const syn_live_ask *ask, syn_live_
 void syn_live_ask_free(syn_live_asking *asking);
 /* Adds what its calls have taken so far to *reply: calls, tokens, cost. */
 void syn_live_ask_spent(const syn_live_asking *asking, syn_live_reply *reply);
+/* Sees to `capped` of a reply whose status is a team's failure: whether its caps, these, had no
+ * room for a single call. */
+void syn_live_note_cap(syn_live_reply *reply, int64_t tokens_cap, double cost_cap_usd);
 /* One call's, of which what is not reported is estimated: from the prompt's tokens and the text,
  * and by the price list. */
 void syn_live_add_call(const syn_live_plan *plan, int64_t prompt_tokens, const syn_llm_reply *call,

@@ -18,7 +18,7 @@ typedef struct syn_live_kept {
 /* All answers of one policy with one number of agents on one benchmark: records [from, end). */
 typedef struct syn_live_cell {
     int64_t from, end;
-    int64_t unparsed;
+    int64_t unparsed, calls; /* calls: of the answers that there were */
     syn_live_totals *totals;
     syn_live_kept *kept; /* (end - from) where predictions are wanted */
     int64_t kept_count;

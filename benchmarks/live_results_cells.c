@@ -115,6 +115,7 @@ static syn_status add_line(syn_live_sums *s, const syn_live_record *r, const jso
     const char *domain = json_string_value(json_object_get(line, "domain"));
     syn_live_cell *c = cell_of(s, r);
     c->unparsed += json_is_true(json_object_get(line, "unparsed"));
+    if (!r->error[0]) c->calls += (int64_t)json_integer_value(json_object_get(line, "calls"));
     SYN_RETURN_IF(add_stated(s, r, line));
     const json_t *prediction = object_or_null(line, "prediction");
     const int64_t number = (int64_t)json_integer_value(json_object_get(line, "number"));
@@ -346,6 +347,7 @@ syn_status syn_live_cell_json(const syn_live_sums *s, const syn_live_cell *cell,
     *out = j;
     if (!j) return syn_fail(SYN_ERR_MEMORY, "out of memory for the results");
     json_object_set_new(j, "messages", syn_live_real(x.messages / answers));
+    json_object_set_new(j, "calls", syn_live_real((double)cell->calls / answers));
     json_object_set_new(j, "tokens", syn_live_real(x.tokens / answers));
     json_object_set_new(j, "cost_usd",
                         x.unpriced || !x.answers ? json_null() : json_real(x.cost_usd / answers));

@@ -48,9 +48,17 @@ static void look_at_provider(syn_live_eval *e, const syn_live_reply *reply)
                       e->failures, reply->sentence);
 }
 
+/* Whether calls that the provider failed leave no measure of the policy: some agents answered while
+ * it is down, or the asker could not be asked again, which is no abstention. */
+static bool is_maimed(const syn_live_eval *e, const syn_live_asked *asked, const syn_live_reply *r)
+{
+    if (r->status != SYN_OK || !r->failed || !e->llm) return false;
+    return asked->policy == SYN_LIVE_ASKER ||
+           syn_llm_breaker(e->llm, e->plan->agents_are->agent.provider) != SYN_CLOSED;
+}
+
 /* The reply as it is kept: with the latency of the recording where a tape is replayed. A team that
- * was cut short is no measure of a team, nor is one of which some agents answered while the
- * provider is down. */
+ * was cut short is no measure of a team. */
 static syn_live_reply kept(const syn_live_eval *e, const syn_live_asked *asked,
                            const syn_live_reply *given)
 {
@@ -62,11 +70,9 @@ static syn_live_reply kept(const syn_live_eval *e, const syn_live_asked *asked,
         r.stopped_by = syn_stop_name(SYN_STOP_CAP);
         return r;
     }
-    const syn_provider *p = e->plan->agents_are->agent.provider;
-    if (r.status != SYN_OK || !r.failed || !e->llm || syn_llm_breaker(e->llm, p) == SYN_CLOSED)
-        return r;
+    if (!is_maimed(e, asked, &r)) return r;
     r.status = SYN_ERR_NETWORK;
-    r.sentence = "the provider failed for some of the agents";
+    r.sentence = "the provider failed for some of the calls";
     r.stopped_by = "failed";
     return r;
 }
@@ -140,10 +146,12 @@ void syn_live_go_on(syn_live_eval *e)
 
 /* ---- looking around ---- */
 
-static int policies_of(const syn_live_plan *plan)
+/* How many of the plan's policies are asked. */
+static int policies_of(const syn_live_plan *plan, const syn_live_bench *bench)
 {
     int n = 0;
-    for (uint32_t p = plan->policies; p; p &= p - 1) n++;
+    for (int p = 0; p < SYN_LIVE_POLICY_COUNT; p++)
+        n += (plan->policies >> p & 1) && syn_live_policy_is_asked((syn_live_policy)p, bench);
     return n;
 }
 
@@ -151,12 +159,12 @@ static int policies_of(const syn_live_plan *plan)
  * limit. 0: unknown. */
 static int64_t answers_expected(const syn_live_eval *e)
 {
-    int64_t questions = 0;
+    int64_t answers = 0;
     for (int b = 0; b < e->plan->sources; b++) {
         if (!e->at_end[b] && e->plan->limit == 0) return 0;
-        questions += e->at_end[b] ? e->read[b] : e->plan->limit;
+        answers += (e->at_end[b] ? e->read[b] : e->plan->limit) * policies_of(e->plan, e->bench[b]);
     }
-    return questions * e->plan->agent_counts * policies_of(e->plan);
+    return answers * e->plan->agent_counts;
 }
 
 typedef struct looker {
@@ -225,6 +233,23 @@ static void close_loop(syn_live_eval *e)
     e->loop_open = false;
 }
 
+/* Says where the asker is left out; fails where that leaves nothing to ask. */
+static syn_status check_asked(const syn_live_eval *e)
+{
+    const syn_live_plan *plan = e->plan;
+    int asked = 0;
+    for (int b = 0; b < plan->sources; b++) {
+        asked += policies_of(plan, e->bench[b]);
+        if (plan->policies >> SYN_LIVE_ASKER & 1 &&
+            !syn_live_policy_is_asked(SYN_LIVE_ASKER, e->bench[b]))
+            syn_log(SYN_LOG_WARN, "%s: is not asked of the policy 'asker', as it has no documents",
+                    plan->source[b].benchmark);
+    }
+    if (asked) return SYN_OK;
+    return syn_fail(SYN_ERR_USAGE, "nothing would be asked: the policy 'asker' is for benchmarks "
+                                   "that have documents");
+}
+
 static syn_status open_benches(syn_live_eval *e)
 {
     const syn_live_plan *plan = e->plan;
@@ -239,7 +264,7 @@ static syn_status open_benches(syn_live_eval *e)
             syn_log(SYN_LOG_WARN, "%s: %s", plan->source[b].benchmark,
                     syn_live_unscored(e->bench[b]));
     }
-    return SYN_OK;
+    return check_asked(e);
 }
 
 /* Runs the loop until all is asked, or something stops it. */

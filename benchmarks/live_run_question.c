@@ -55,6 +55,7 @@ static bool find_next(syn_live_question *q)
         for (; q->policy < SYN_LIVE_POLICY_COUNT; q->policy++) {
             if (q->policy == 0) q->learned_tokens = 0;
             if (!(plan->policies >> q->policy & 1)) continue;
+            if (!syn_live_policy_is_asked((syn_live_policy)q->policy, q->bench)) continue;
             const syn_live_known *k = known(q, q->size, q->policy);
             if (!k) return true;
             if (q->policy == SYN_LIVE_LEARNED) q->learned_tokens = k->tokens;
@@ -176,13 +177,14 @@ static syn_status start(syn_live_question *q)
 /* A question that cannot be asked, too long for a round say, is a failed answer. */
 static void take_unasked(syn_live_question *q, syn_status st)
 {
-    const syn_live_reply reply = {.status = st,
-                                  .sentence = syn_error_text(),
-                                  .answer = {.answer = "", .short_answer = ""},
-                                  .entropy = NAN,
-                                  .cost_known = true,
-                                  .unasked = true,
-                                  .stopped_by = "failed"};
+    syn_live_reply reply = {.status = st,
+                            .sentence = syn_error_text(),
+                            .answer = {.answer = "", .short_answer = ""},
+                            .entropy = NAN,
+                            .cost_known = true,
+                            .unasked = true,
+                            .stopped_by = "failed"};
+    syn_live_note_cap(&reply, q->config.tokens_cap, q->config.cost_cap_usd);
     if (st == SYN_ERR_MEMORY || st == SYN_ERR_DEVICE)
         syn_live_stop(q->eval, true, st, "%s", syn_error_text());
     else

@@ -17,8 +17,10 @@ typedef struct syn_live_column {
 
 /* Those that one of `runs` (a benchmark's list) has a number for, in order. */
 int syn_live_columns(const json_t *runs, syn_live_column column[SYN_LIVE_COLUMNS_MAX]);
-/* "metrics.overall.f1" is "overall f1", "latency_s.p50" is "latency s p50". */
-void syn_live_column_title(const syn_live_column *c, char out[SYN_LIVE_COLUMN_NAME]);
+/* The head of each column between the two, by a writer of the format's texts: "metrics.overall.f1"
+ * is "overall f1", "latency_s.p50" is "latency s p50". */
+void syn_live_heads(FILE *f, const syn_live_column *column, int count, const char *before,
+                    void (*write)(FILE *f, const char *text), const char *after);
 double syn_live_figure(const json_t *object,
                        const char *path); /* NAN: there is none, or it is too large to be drawn */
 const char *syn_live_text(const json_t *object, const char *key); /* "": there is none */

@@ -93,9 +93,9 @@ static void add_official(syn_live_column *column, int *count, const json_t *runs
 
 int syn_live_columns(const json_t *runs, syn_live_column column[SYN_LIVE_COLUMNS_MAX])
 {
-    static const char *const after[] = {"messages",      "tokens", "cost_usd",  "latency_s.p50",
-                                        "latency_s.p95", "rounds", "converged", "abstained",
-                                        "unparsed",      "failed", "ece"};
+    static const char *const after[] = {"messages",      "calls",         "tokens", "cost_usd",
+                                        "latency_s.p50", "latency_s.p95", "rounds", "converged",
+                                        "abstained",     "unparsed",      "failed", "ece"};
     int count = 0;
     const json_t *run;
     size_t i;
@@ -113,12 +113,19 @@ int syn_live_columns(const json_t *runs, syn_live_column column[SYN_LIVE_COLUMNS
     return count;
 }
 
-void syn_live_column_title(const syn_live_column *c, char out[SYN_LIVE_COLUMN_NAME])
+void syn_live_heads(FILE *f, const syn_live_column *column, int count, const char *before,
+                    void (*write)(FILE *f, const char *text), const char *after)
 {
-    const bool metric = !strncmp(c->path, "metrics.", 8);
-    snprintf(out, SYN_LIVE_COLUMN_NAME, "%s", c->path + (metric ? 8 : 0));
-    for (char *x = out; *x; x++)
-        if (*x == '_' || *x == '.') *x = ' ';
+    char title[SYN_LIVE_COLUMN_NAME];
+    for (int k = 0; k < count; k++) {
+        const bool metric = !strncmp(column[k].path, "metrics.", 8);
+        snprintf(title, sizeof title, "%s", column[k].path + (metric ? 8 : 0));
+        for (char *x = title; *x; x++)
+            if (*x == '_' || *x == '.') *x = ' ';
+        fputs(before, f);
+        write(f, title);
+        fputs(after, f);
+    }
 }
 
 /* The largest of a column, to be marked; NAN where all are equal. */
@@ -209,18 +216,14 @@ static void write_comparisons(FILE *f, const json_t *list)
 
 /* ---- The page ---- */
 
-static void write_head(FILE *f, const syn_live_column *column, int count)
+/* The columns, but for the interval, which stands beside its accuracy. */
+static int page_columns(const json_t *runs, syn_live_column column[SYN_LIVE_COLUMNS_MAX])
 {
-    char title[SYN_LIVE_COLUMN_NAME];
-    fputs("<div class=\"scroll\"><table><thead><tr><th>policy</th><th>agents</th>", f);
-    for (int k = 0; k < count; k++) {
-        if (!strncmp(column[k].path, "accuracy_", 9)) continue;
-        syn_live_column_title(&column[k], title);
-        fputs("<th>", f);
-        syn_html_text(f, title);
-        fputs("</th>", f);
-    }
-    fputs("</tr></thead><tbody>\n", f);
+    const int all = syn_live_columns(runs, column);
+    int count = 0;
+    for (int k = 0; k < all; k++)
+        if (strncmp(column[k].path, "accuracy_", 9) != 0) column[count++] = column[k];
+    return count;
 }
 
 static void write_cell(FILE *f, const json_t *run, const syn_live_column *c, double best)
@@ -243,9 +246,11 @@ static void write_runs(FILE *f, const json_t *runs)
     const json_t *run;
     size_t i;
     double last_agents = NAN;
-    const int count = syn_live_columns(runs, column);
+    const int count = page_columns(runs, column);
     for (int k = 0; k < count; k++) best[k] = best_of(runs, &column[k]);
-    write_head(f, column, count);
+    fputs("<div class=\"scroll\"><table><thead><tr><th>policy</th><th>agents</th>", f);
+    syn_live_heads(f, column, count, "<th>", syn_html_text, "</th>");
+    fputs("</tr></thead><tbody>\n", f);
     json_array_foreach((json_t *)runs, i, run)
     {
         const char *policy = syn_live_text(run, "policy");
@@ -256,9 +261,7 @@ static void write_runs(FILE *f, const json_t *runs)
         last_agents = agents;
         syn_html_text(f, policy);
         fprintf(f, "</th><td>%.0f</td>", fmax(agents, 0));
-        for (int k = 0; k < count; k++)
-            if (strncmp(column[k].path, "accuracy_", 9) != 0)
-                write_cell(f, run, &column[k], best[k]);
+        for (int k = 0; k < count; k++) write_cell(f, run, &column[k], best[k]);
         fputs("</tr>\n", f);
     }
     fputs("</tbody></table></div>\n", f);

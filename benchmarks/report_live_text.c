@@ -27,17 +27,11 @@ static void markdown_comparison(FILE *f, const json_t *c)
 static void markdown_runs(FILE *f, const json_t *runs)
 {
     syn_live_column column[SYN_LIVE_COLUMNS_MAX];
-    char text[SYN_LIVE_COLUMN_NAME];
     const json_t *run;
     size_t i;
     const int count = syn_live_columns(runs, column);
     fputs("| policy | agents |", f);
-    for (int k = 0; k < count; k++) {
-        syn_live_column_title(&column[k], text);
-        fputc(' ', f);
-        syn_markdown_text(f, text);
-        fputs(" |", f);
-    }
+    syn_live_heads(f, column, count, " ", syn_markdown_text, " |");
     fputs("\n|---|---:|", f);
     for (int k = 0; k < count; k++) fputs("---:|", f);
     json_array_foreach((json_t *)runs, i, run)

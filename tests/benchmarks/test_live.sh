@@ -39,6 +39,8 @@ expect 2 "is not NAME=PATH" eval --benchmarks hotpotqa --benchmark-data many.jso
 expect 2 "did you mean 'learned'?" eval --benchmarks hotpotqa --data-dir data --policies learnd --output a.json
 expect 2 "'1' is no number from 2 to 10" eval --benchmarks hotpotqa --data-dir data --num-agents 3,1 --output a.json
 expect 2 "cannot be given together" eval --benchmarks hotpotqa --data-dir data --record a --replay b --output a.json
+expect 0 '"policies": "learned,broadcast,round_robin,single,self_consistency"' eval --benchmarks hotpotqa --print-config
+expect 0 "asker             the networks decide" eval --benchmarks --help
 expect 1 "has no folder mmlu" eval --benchmarks hotpotqa,mmlu --data-dir data --output a.json
 expect 1 "nowhere/a.records.jsonl: cannot be opened" \
     eval --benchmarks hotpotqa --data-dir data --output nowhere/a.json
@@ -58,6 +60,23 @@ expect 0 "a.json" eval --benchmarks hotpotqa --data-dir data --num-agents 3,4 --
 expect 0 '"em"' metrics --benchmark hotpotqa --gold data/hotpotqa/hotpot_dev_distractor_v1.json --json \
     --predictions predictions/hotpotqa.learned.4.json
 grep -qF "$(grep '"joint_f1"' out | grep -oE '0\.[0-9]+')" a.json || fail "the official figures differ"
+
+# The asker is asked where it is named: the others' answers stay as they are.
+cp a.records.jsonl before.records.jsonl
+expect 0 "a.json" eval --benchmarks hotpotqa --data-dir data --num-agents 3,4 --quick-eval --output a.json \
+    --predictions predictions --policies learned,broadcast,round_robin,asker,single,self_consistency
+head -n $((40 * 5 * 2)) a.records.jsonl | cmp - before.records.jsonl || fail "answers were asked again"
+[ "$(grep -c '"policy":"asker"' a.records.jsonl)" = $((40 * 2)) ] || fail "the asker was not asked"
+[ "$(wc -l <a.records.jsonl)" = $((40 * 6 * 2)) ] || fail "more than the asker was asked"
+expect 0 '"em"' metrics --benchmark hotpotqa --gold data/hotpotqa/hotpot_dev_distractor_v1.json --json \
+    --predictions predictions/hotpotqa.asker.4.json
+expect 0 "asker of A, single of B" compare a.json a.json --policy asker --against single
+expect 0 "wrote a.html" report a.json --out a.html --markdown a.md --csv a.csv
+grep -q "<th>asker</th><td>4</td>" a.html || fail "the page has no row of the asker"
+grep -q "^| asker | 4 |" a.md || fail "the Markdown has no row of the asker"
+grep -q "^benchmark,policy,.*,messages,calls,tokens," a.csv || fail "the CSV has no calls"
+grep -q "^hotpotqa,asker,4," a.csv || fail "the CSV has no row of the asker"
+expect 2 "(policies: there" eval --benchmarks hotpotqa --data-dir data --num-agents 3,4 --quick-eval --output a.json
 expect 2 "(seed: there 1, here 9)" eval --benchmarks hotpotqa --data-dir data --num-agents 3,4 --seed 9 --output a.json
 
 # SIGINT ends it within a second, kill -9 at any moment; then it goes on.

@@ -111,6 +111,80 @@ static void an_answer_that_a_cap_cut_short_is_none(void **state)
     fake_stop(fake);
 }
 
+/* Nothing is asked, and nothing has failed. */
+static void a_cap_without_room_for_one_call_stops_every_policy(void **state)
+{
+    live_world w;
+    const fake_step steps[] = {{.body = SAYS("Lyra")}};
+    fake_llm *fake = fake_start(steps, 1);
+    world_open(&w, fake->url, true, false);
+    w.plan.overwrite = true;
+    for (int p = 0; p < SYN_LIVE_POLICY_COUNT; p++)
+        for (int parallel = 1; parallel <= 4; parallel += 3) {
+            w.plan.policies = 1u << p;
+            w.plan.parallel = parallel;
+            w.plan.token_cap = 50;
+            w.plan.cost_cap_usd = 0;
+            assert_stops(&w, SYN_ERR_LIMIT, "the token cap of 50 is reached: 0 are spent");
+            w.plan.token_cap = 0;
+            w.plan.cost_cap_usd = 5e-5;
+            assert_stops(&w, SYN_ERR_LIMIT, "the cost cap of $5e-05 is reached: $0 are spent");
+        }
+    assert_int_equal(fake_requests(fake), 0);
+    w.plan.overwrite = false;
+    w.plan.cost_cap_usd = 0;
+    assert_ok(syn_live_evaluate(&w.plan));
+    world_close(&w);
+    fake_stop(fake);
+}
+
+/* What no round takes is not for want of room, however much the caps leave. */
+static void a_question_that_cannot_be_asked_is_no_matter_of_caps(void **state)
+{
+    live_world w;
+    const fake_step steps[] = {{.body = SAYS("Lyra")}};
+    fake_llm *fake = fake_start(steps, 1);
+    world_open(&w, fake->url, true, false);
+    w.plan.limit = 1;
+    w.plan.rounds_max = SYN_ROUND_MAX + 1;
+    w.plan.token_cap = 1000000;
+    assert_stops(&w, SYN_ERR_NETWORK, "6 of 6 answers failed");
+    json_t *lines = lines_read(&w);
+    assert_int_equal(json_array_size(lines), SYN_LIVE_POLICY_COUNT);
+    for (size_t i = 0; i < SYN_LIVE_POLICY_COUNT; i++)
+        assert_non_null(strstr(text_in(json_array_get(lines, i), "error"), "max_rounds is 21"));
+    json_decref(lines);
+    world_close(&w);
+    fake_stop(fake);
+}
+
+/* The cap has room for the first call of an asker, who does not know then, and not for the second:
+ * that is no abstention. */
+static void an_asker_whom_a_cap_left_unasked_has_not_abstained(void **state)
+{
+    live_world w;
+    const fake_step steps[] = {{.body = SAYS("unknown")}};
+    fake_llm *fake = fake_start(steps, 1);
+    world_open(&w, fake->url, true, false);
+    w.plan.limit = 1;
+    w.plan.policies = 1u << SYN_LIVE_ASKER;
+    w.plan.overwrite = true;
+    int calls = 0;
+    for (int64_t cap = 100; calls == 0; cap += 20) {
+        w.plan.token_cap = cap;
+        assert_stops(&w, SYN_ERR_LIMIT, "the token cap of");
+        calls = fake_requests(fake);
+    }
+    assert_int_equal(calls, 1);
+    assert_true(tokens_spent(&w) == CALL_TOKENS);
+    json_t *lines = lines_read(&w);
+    assert_int_equal(answered(lines, NULL), 0);
+    assert_string_equal(text_in(json_array_get(lines, 0), "stopped_by"), "cap");
+    json_decref(lines);
+    world_close(&w);
+    fake_stop(fake);
+}
+
 /* A single sample tells nothing of the five that follow: their part of the cap is too small. */
 static void what_needs_more_than_its_part_is_asked_again(void **state)
 {
@@ -240,6 +314,9 @@ int main(void)
         IN_A_FOLDER(caps_are_never_passed),
         IN_A_FOLDER(most_of_a_cap_is_used),
         IN_A_FOLDER(an_answer_that_a_cap_cut_short_is_none),
+        IN_A_FOLDER(a_cap_without_room_for_one_call_stops_every_policy),
+        IN_A_FOLDER(a_question_that_cannot_be_asked_is_no_matter_of_caps),
+        IN_A_FOLDER(an_asker_whom_a_cap_left_unasked_has_not_abstained),
         IN_A_FOLDER(what_needs_more_than_its_part_is_asked_again),
         IN_A_FOLDER(samples_keep_the_caps_too),
         IN_A_FOLDER(tokens_that_nobody_tells_are_estimated),

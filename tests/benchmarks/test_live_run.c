@@ -13,7 +13,7 @@ static void every_question_is_asked_of_every_policy_once(void **state)
     assert_ok(syn_live_evaluate(&w.plan));
     json_t *lines = lines_read(&w), *results = results_read(&w);
     json_t *seen = json_object();
-    assert_int_equal(json_array_size(lines), 4 * 5 * 2);
+    assert_int_equal(json_array_size(lines), 4 * SYN_LIVE_POLICY_COUNT * 2);
     for (size_t i = 0; i < json_array_size(lines); i++) {
         const json_t *line = json_array_get(lines, i);
         char key[256];
@@ -47,17 +47,19 @@ static void figures_are_those_of_the_lines(void **state)
     for (int p = 0; p < SYN_LIVE_POLICY_COUNT; p++) {
         const char *policy = syn_live_policy_name((syn_live_policy)p);
         const json_t *run = run_of(results, "hotpotqa", policy);
-        double correct = 0, messages = 0, f1 = 0, joint = 0;
+        double correct = 0, messages = 0, calls = 0, f1 = 0, joint = 0;
         for (size_t i = 0; i < json_array_size(lines); i++) {
             const json_t *line = json_array_get(lines, i);
             if (strcmp(text_in(line, "policy"), policy) != 0) continue;
             correct += number_in(line, "correct");
             messages += number_in(line, "messages");
+            calls += number_in(line, "calls");
             f1 += number_in(json_object_get(line, "metrics"), "f1");
             joint += number_in(json_object_get(line, "metrics"), "joint_f1");
         }
         assert_true(fabs(number_in(run, "accuracy") - correct / 20) < 1e-6);
         assert_true(fabs(number_in(run, "messages") - messages / 20) < 1e-6);
+        assert_true(fabs(number_in(run, "calls") - calls / 20) < 1e-6);
         assert_true(fabs(number_in(json_object_get(run, "metrics"), "f1") - f1 / 20) < 1e-12);
         assert_true(fabs(number_in(json_object_get(run, "metrics"), "em") - correct / 20) < 1e-12);
         assert_true(fabs(number_in(json_object_get(run, "metrics"), "joint_f1") - joint / 20) <
@@ -116,7 +118,7 @@ static void a_run_goes_on_where_its_lines_end(void **state)
     results = results_read(&w);
     assert_int_equal(number_in(json_object_get(results, "spent"), "calls"), fake_requests(fake));
     json_t *lines = lines_read(&w);
-    assert_int_equal(json_array_size(lines), 3 * 5);
+    assert_int_equal(json_array_size(lines), 3 * SYN_LIVE_POLICY_COUNT);
     json_decref(lines);
     json_decref(results);
     world_close(&w);
@@ -135,8 +137,8 @@ static void a_line_that_was_cut_off_is_asked_again(void **state)
     assert_int_equal(truncate(path, (off_t)bytes - 40), 0);
     assert_ok(syn_live_evaluate(&w.plan));
     json_t *lines = lines_read(&w);
-    assert_int_equal(json_array_size(lines), 4 * 5);
-    assert_int_equal(answered(lines, NULL), 4 * 5);
+    assert_int_equal(json_array_size(lines), 4 * SYN_LIVE_POLICY_COUNT);
+    assert_int_equal(answered(lines, NULL), 4 * SYN_LIVE_POLICY_COUNT);
     json_decref(lines);
     world_close(&w);
 }
@@ -204,7 +206,7 @@ static void a_provider_that_fails_half_way_stops_the_run(void **state)
     w.plan.parallel = 8;
     assert_ok(syn_live_evaluate(&w.plan));
     lines = lines_read(&w);
-    assert_int_equal(answered(lines, NULL), 40 * 5);
+    assert_int_equal(answered(lines, NULL), 40 * SYN_LIVE_POLICY_COUNT);
     json_decref(lines);
     world_close(&w);
     fake_stop(fake);
@@ -228,9 +230,9 @@ static void one_question_that_is_too_long_stops_nobody(void **state)
     w.plan.agents[1] = 4;
     w.plan.agents[2] = 5;
     w.plan.agent_counts = 3;
-    assert_stops(&w, SYN_ERR_NETWORK, "15 of 60 answers failed");
+    assert_stops(&w, SYN_ERR_NETWORK, "18 of 72 answers failed");
     json_t *lines = lines_read(&w);
-    assert_int_equal(answered(lines, NULL), 3 * 5 * 3);
+    assert_int_equal(answered(lines, NULL), 3 * SYN_LIVE_POLICY_COUNT * 3);
     assert_non_null(strstr(text_in(json_array_get(lines, 0), "error"), "longer than"));
     json_decref(lines);
     world_close(&w);
@@ -275,7 +277,7 @@ static void files_of_another_run_are_left_alone(void **state)
     w.plan.seed = 2;
     assert_ok(syn_live_evaluate(&w.plan));
     json_t *lines = lines_read(&w);
-    assert_int_equal(json_array_size(lines), 4 * 5);
+    assert_int_equal(json_array_size(lines), 4 * SYN_LIVE_POLICY_COUNT);
     json_decref(lines);
 
     text_write("out.json", "{\"format\": \"a letter to mother\"}");
@@ -338,7 +340,10 @@ static void a_recorded_run_is_repeated_without_the_provider(void **state)
     live_world w;
     fake_step steps[24];
     for (int k = 0; k < 24; k++)
-        steps[k] = (fake_step){.body = k % 3 ? SAYS("Lyra") : SAYS("Vega"), .delay_ms = k % 5};
+        steps[k] = (fake_step){.body = k % 3 == 0   ? SAYS("Vega")
+                                       : k % 3 == 1 ? SAYS("Lyra")
+                                                    : SAYS("unknown"),
+                               .delay_ms = k % 5};
     fake_llm *fake = fake_start(steps, 24);
     world_open(&w, fake->url, true, false);
     w.plan.parallel = 3;
@@ -377,7 +382,7 @@ static void the_report_reads_what_is_written(void **state)
     assert_ok(syn_live_evaluate(&w.plan));
     assert_ok(syn_live_read(w.output, "f1", &run));
     assert_true(run.has_records && !run.torn && !run.damaged);
-    assert_int_equal(run.count, 4 * 5);
+    assert_int_equal(run.count, 4 * SYN_LIVE_POLICY_COUNT);
     for (int64_t i = 0; i < run.count; i++) {
         assert_true(isfinite(run.record[i].metric) && isfinite(run.record[i].latency_s));
         assert_true(isfinite(run.record[i].tokens) && isfinite(run.record[i].messages));

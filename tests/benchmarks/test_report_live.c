@@ -39,11 +39,11 @@ static void a_page_has_every_part(void **state)
         "policy networks rule"};
     live_write("all", &small);
     char *page = page_of("all.json");
-    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) assert_holds(page, parts[k]);
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) assert_has(page, parts[k]);
     assert_lacks(page, "single: rounds to convergence");         /* nobody talks */
     assert_int_equal(occurrences(page, "accuracy over"), 2 * 6); /* title and label of each */
-    assert_holds(page, "<b>60</b><span></span>");                /* questions */
-    assert_holds(page, "<b>600</b><span>of all policies and team sizes</span>");
+    assert_has(page, "<b>60</b><span></span>");                  /* questions */
+    assert_has(page, "<b>600</b><span>of all policies and team sizes</span>");
     free(page);
 }
 
@@ -60,7 +60,7 @@ static void figures_are_those_of_the_file(void **state)
              100 * json_number_value(json_array_get(range, 0)),
              100 * json_number_value(json_array_get(range, 1)));
     char *page = page_of("all.json");
-    assert_holds(page, cell);
+    assert_has(page, cell);
     free(page);
     json_decref(j);
 }
@@ -80,8 +80,8 @@ static void what_the_team_adds_is_counted_by_question(void **state)
     text_write("gain.records.jsonl", lines);
     char *page = page_of("gain.json");
     /* 6 questions: 3 by the team alone, 1 by the single agent alone, 1 by both, 1 by neither */
-    assert_holds(page, "<th>MMLU, learned</th><td>3</td><td>6</td><td>3</td><td>1</td><td>1</td>"
-                       "<td>1</td><td>+33.3</td>");
+    assert_has(page, "<th>MMLU, learned</th><td>3</td><td>6</td><td>3</td><td>1</td><td>1</td>"
+                     "<td>1</td><td>+33.3</td>");
     free(page);
 }
 
@@ -89,11 +89,11 @@ static void texts_are_shown_as_text(void **state)
 {
     live_write("all", &small);
     char *page = page_of("all.json");
-    assert_holds(page,
-                 "The film was shot in &lt;b&gt;Tallvik&lt;/b&gt; &amp; &quot;elsewhere&quot;.");
-    assert_holds(page, "<details class=\"talk\">"); /* closed until it is asked for */
-    assert_holds(page, "the provider answered 500 &lt;twice&gt;");
-    assert_holds(page, "model a &lt;model&gt;");
+    assert_has(page,
+               "The film was shot in &lt;b&gt;Tallvik&lt;/b&gt; &amp; &quot;elsewhere&quot;.");
+    assert_has(page, "<details class=\"talk\">"); /* closed until it is asked for */
+    assert_has(page, "the provider answered 500 &lt;twice&gt;");
+    assert_has(page, "model a &lt;model&gt;");
     free(page);
     replace("all.json", "\"learned\"", "\"<b>&\\\"'\"");
     replace("all.records.jsonl", "\"learned\"", "\"<b>&\\\"'\"");
@@ -119,14 +119,14 @@ static void what_is_missing_is_said(void **state)
           f);
     assert_int_equal(fclose(f), 0);
     char *page = page_of("part.json");
-    assert_holds(page, "not complete</span>");
-    assert_holds(page, "the provider &lt;failed&gt; half-way");
-    assert_holds(page, "Damaged lines that were passed over: 2. The last line is cut off. Answers "
-                       "that a later one has replaced: 1.");
+    assert_has(page, "not complete</span>");
+    assert_has(page, "the provider &lt;failed&gt; half-way");
+    assert_has(page, "Damaged lines that were passed over: 2. The last line is cut off. Answers "
+                     "that a later one has replaced: 1.");
     free(page);
     assert_int_equal(remove(path_of("part.records.jsonl")), 0);
     page = page_of("part.json");
-    assert_holds(page, "The answers do not lie beside the results");
+    assert_has(page, "The answers do not lie beside the results");
     assert_lacks(page, "Sample dialogues");
     free(page);
 }
@@ -170,14 +170,14 @@ static void markdown_and_csv_come_along(void **state)
     assert_works("report all.json --out all.html --markdown all.md --csv all.csv");
     assert_string_equal(said, "wrote all.html\nwrote all.md\nwrote all.csv\n");
     char *text = file_read(path_of("all.md"), &bytes);
-    assert_holds(text, "## HotpotQA\n\n| policy | agents | accuracy |");
-    assert_holds(text, "- learned against single, 5 agents: ");
-    assert_holds(text, "| model | a &lt;model> |");
+    assert_has(text, "## HotpotQA\n\n| policy | agents | accuracy |");
+    assert_has(text, "- learned against single, 5 agents: ");
+    assert_has(text, "| model | a &lt;model> |");
     free(text);
     text = file_read(path_of("all.csv"), &bytes);
     assert_memory_equal(text, "benchmark,policy,num_agents,accuracy,accuracy_ci95.0,", 53);
     assert_int_equal(line_count(text), 1 + 3 * 2 * LIVE_POLICIES);
-    assert_holds(text, "\ncoqa,self_consistency,5,");
+    assert_has(text, "\ncoqa,self_consistency,5,");
     free(text);
     assert_works("report all.json --csv only.csv"); /* and no page is asked for */
     assert_string_equal(said, "wrote only.csv\n");

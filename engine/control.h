@@ -61,10 +61,10 @@ void syn_control_free(syn_ctx *ctx, syn_control *c);
 typedef struct syn_control_cache syn_control_cache;
 
 /* T turns of E environments. x: rows T*E; h0, c0 (E, SYN_STATE): in; logit (T*E, SYN_ACTIONS_MAX),
- * value (T*E; NULL: not wanted), hT, cT (E, SYN_STATE; may be h0, c0): overwritten. Illegal actions
- * have logits too, those of agents that the team does not have are 0; the mask is applied by
- * sampling and loss. cache: NULL at inference, else lives in scratch until the mark that the caller
- * took is released. */
+ * value (T*E; NULL: not wanted, at inference alone), hT, cT (E, SYN_STATE; may be h0, c0):
+ * overwritten. Illegal actions have logits too, those of agents that the team does not have are 0;
+ * the mask is applied by sampling and loss. cache: NULL at inference, else lives in scratch until
+ * the mark that the caller took is released. */
 SYN_WARN_UNUSED syn_status syn_control_forward(syn_ctx *ctx, const syn_control *c, int64_t T,
                                                int64_t E, const syn_observation *x, const real *h0,
                                                const real *c0, syn_control_cache **cache,

@@ -10,13 +10,16 @@
 #include <uv.h>
 
 /* Watches one socket. Those that libcurl has from us stay until they are closed; others (of its
- * resolver) may be closed at any time after it let go of them. Between two fetches a connection is
- * watched on, as libuv takes three calls of the kernel to leave it and come back. */
+ * resolver) may be closed at any time after it let go of them. Ours that are not connected yet it
+ * closes without a word: they are not watched once it let go of them, and the next socket with
+ * their number finds their watcher. Between two fetches a connection is watched on, as libuv takes
+ * three calls of the kernel to leave it and come back. */
 typedef struct watcher {
     uv_poll_t poll;
     syn_lanes *lanes;
     syn_lane *lane;
     curl_socket_t socket;
+    int wanted; /* events that libcurl asked for last */
     int events; /* that libuv watches for, 0: none */
     bool rests; /* libcurl has let go of it */
 } watcher;
@@ -27,7 +30,7 @@ struct syn_lane {
     CURLM *multi;
     uv_timer_t timer;
     int fetches; /* under way */
-    bool used;   /* since lanes without work were last looked for */
+    bool used;   /* since lanes without work were last looked for: a fetch began or ended */
 };
 
 struct syn_lanes {
@@ -140,16 +143,25 @@ static watcher *watcher_of(syn_lane *lane, curl_socket_t s)
     return l->watchers[s] = w;
 }
 
+/* Whoever has a reply has a connection. */
+static bool connected(CURL *easy)
+{
+    long status = 0;
+    return curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status > 0;
+}
+
 static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *unused)
 {
     syn_lane *lane = user;
     syn_lanes *l = lane->lanes;
-    (void)easy;
     (void)unused;
     if (what == CURL_POLL_REMOVE) {
         if (s >= l->watcher_room || !l->watchers[s]) return 0;
         l->watchers[s]->rests = true;
-        if (!l->ours[s]) drop_watcher(l, s);
+        if (!l->ours[s])
+            drop_watcher(l, s);
+        else if (!connected(easy))
+            watch(l->watchers[s], 0);
         return 0;
     }
     /* Without memory for it the fetch is left to its limits of time: an error from here would end
@@ -157,6 +169,8 @@ static int on_socket(CURL *easy, curl_socket_t s, int what, void *user, void *un
     watcher *w = watcher_of(lane, s);
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     if (!w) return 0;
+    w->lane = lane;
+    w->wanted = events;
     w->rests = false;
     watch(w, events);
     return 0;
@@ -171,6 +185,11 @@ curl_socket_t syn_lanes_open(syn_lanes *l, const struct curl_sockaddr *a)
         return CURL_SOCKET_BAD;
     }
     l->ours[s] = true;
+    watcher *w = l->watchers[s];
+    if (w) { /* of one that was closed without a word */
+        watch(w, 0);
+        if (!w->rests) watch(w, w->wanted); /* libcurl does not ask again for the same */
+    }
     return s;
 }
 
@@ -270,6 +289,7 @@ void syn_lane_remove(syn_lane *lane, CURL *easy)
 {
     curl_multi_remove_handle(lane->multi, easy);
     lane->fetches--;
+    lane->used = true;
 }
 
 CURL *syn_lanes_easy(syn_lanes *l)

@@ -1,10 +1,12 @@
 /* The connections of one event loop, in lanes: each is one of libcurl's multi handles, and carries
  * at most SYN_LANE_FETCHES fetches at a time. libcurl walks through all connections of a multi
  * handle at the begin of a fetch and again at its end (ConnectionExists and close_connect_only of
- * 7.88): three thousand fetches at once in a single one spend a sixth of their time there. A fetch
- * goes to the first lane that has room, so that few lanes hold the connections that are used again;
- * a lane that had nothing to do for a while goes, with its connections. All share resolved names
- * and TLS sessions. Loop's thread only. */
+ * 7.88): three thousand fetches at once in a single one spend a sixth of their time there. And a
+ * fetch that finds the multi handle's HTTP/2 connection full opens one for itself, without waiting
+ * for another's: so a lane takes as many as one connection carries with libcurl's own limit, which
+ * is most servers' too. A fetch goes to the first lane that has room, so that few lanes hold the
+ * connections that are used again; a lane that had nothing to do for a while goes, with its
+ * connections. All share resolved names and TLS sessions. Loop's thread only. */
 #ifndef SYN_SERVE_LLM_LANES_H
 #define SYN_SERVE_LLM_LANES_H
 
@@ -12,7 +14,7 @@
 
 #include "kernels/base/status.h"
 
-enum { SYN_LANE_FETCHES = 128 };
+enum { SYN_LANE_FETCHES = 100 /* CURLMOPT_MAX_CONCURRENT_STREAMS, as it is by itself */ };
 
 struct uv_loop_s;
 typedef struct syn_lanes syn_lanes;

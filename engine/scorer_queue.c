@@ -78,11 +78,17 @@ static int jobs_pick(syn_scorer_queue *q, line *l, bool requests, int max, doubl
 }
 
 /* Openings, new pieces and closings, which take next to no time, before requests: those that come
- * one by one between openings still make one batch. */
+ * one by one between openings still make one batch. However many come, after JOBS_MAX of them and
+ * one batch more it is the requests' turn. */
 static int sessions_pick(syn_scorer_queue *q, line *l, double now)
 {
-    const int n = jobs_pick(q, l, false, JOBS_MAX, now);
-    return n > 0 ? n : jobs_pick(q, l, true, q->options.scorer.batch_max, now);
+    const bool turn = q->ahead >= JOBS_MAX; /* of the requests */
+    int n = turn ? 0 : jobs_pick(q, l, false, JOBS_MAX, now);
+    q->ahead += n;
+    if (n > 0) return n;
+    q->ahead = 0;
+    n = jobs_pick(q, l, true, q->options.scorer.batch_max, now);
+    return n > 0 ? n : jobs_pick(q, l, false, JOBS_MAX, now);
 }
 
 static int gaps_pick(syn_scorer_queue *q, line *l, double now)

@@ -13,7 +13,8 @@
  *
  * Jobs of one slot are done in the order in which they came; two of them never share a batch.
  * Otherwise the oldest job goes first, and takes with it others of its kind; before a batch of
- * requests, the openings, new pieces and closings that wait are done. */
+ * requests, the openings, new pieces and closings that wait are done, some hundreds at most. So an
+ * opening does not wait for a closing that itself waits for a request of its slot. */
 #ifndef SYN_ENGINE_SCORER_QUEUE_H
 #define SYN_ENGINE_SCORER_QUEUE_H
 

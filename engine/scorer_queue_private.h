@@ -36,6 +36,7 @@ struct syn_scorer_queue {
     syn_gap_part *part;
     uint64_t *stamp; /* (slots): the look along the line that last met the slot */
     uint64_t look;
+    int ahead; /* openings, new pieces and closings since requests had their turn */
 };
 
 /* scorer_queue_work.c, on the queue's thread, without the lock. Each ends the jobs in q->job, of

@@ -2,6 +2,7 @@
  * batches of what waits; it is bounded, jobs can be taken back, and its times add up. */
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 
 #include "engine/scorer_queue.h"
 #include "engine/syncog_private.h"
@@ -209,6 +210,59 @@ static void requests_that_come_between_openings_are_scored_together(void **state
         assert_int_equal(request[k].job.times.batch, TEAMS);
         assert_int_equal(opens[k].job.status, SYN_OK);
     }
+    syn_session_free(s);
+    syn_scorer_queue_close(q);
+}
+
+/* Opens as long as it is refused, and nobody has been answered. */
+typedef struct insistent {
+    asked a; /* first */
+    syn_scorer_queue *q;
+    int tries, tries_max;
+} insistent;
+
+static atomic_bool answered;
+
+static void insist(syn_job *job)
+{
+    insistent *i = (insistent *)job;
+    if (job->status == SYN_ERR_LIMIT && !answered && ++i->tries < i->tries_max &&
+        syn_scorer_queue_submit(i->q, job) == SYN_OK)
+        return;
+    sem_post(&i->a.done);
+}
+
+static void answer(syn_job *job)
+{
+    answered = true;
+    wake(job);
+}
+
+static void openings_without_end_hold_up_no_request(void **state)
+{
+    static syn_scorer_task task;
+    syn_scorer_queue *q = queue_of(1, 8, 100, 0);
+    syn_session *s = session_of(PIECES);
+    const syn_env team = opening(s);
+    assert_ok(syn_scorer_task_read(&shared->model, question, pieces, PIECES, &task));
+    static insistent i;
+    asked request = request_of(slot_of(q), &team); /* the only one */
+    plug p;
+    i = (insistent){.a.job = {.kind = SYN_JOB_OPEN, .ask.session.task = &task, .done = insist},
+                    .q = q,
+                    .tries_max = 20000};
+    answered = false;
+    request.job.done = answer;
+    sem_init(&i.a.done, 0, 0);
+    sem_init(&request.done, 0, 0);
+    plug_in(q, &p);
+    assert_ok(syn_scorer_queue_submit(q, &i.a.job));
+    assert_ok(syn_scorer_queue_submit(q, &request.job));
+    plug_out(&p);
+    await(&request);
+    await(&i.a);
+    assert_int_equal(request.job.status, SYN_OK);
+    assert_true(i.tries < i.tries_max);
     syn_session_free(s);
     syn_scorer_queue_close(q);
 }
@@ -499,6 +553,7 @@ int main(void)
         cmocka_unit_test(what_waits_is_scored_together),
         cmocka_unit_test(jobs_of_one_slot_keep_their_order),
         cmocka_unit_test(requests_that_come_between_openings_are_scored_together),
+        cmocka_unit_test(openings_without_end_hold_up_no_request),
         cmocka_unit_test(a_bad_job_ends_alone),
         cmocka_unit_test(pairs_of_all_callers_are_scored_together),
         cmocka_unit_test(a_full_queue_refuses_and_a_job_can_be_taken_back),

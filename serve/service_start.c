@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <uv.h>
+
 #include "kernels/base/log.h"
 #include "kernels/base/progress.h"
 #include "serve/calibration.h"
@@ -181,8 +183,7 @@ static syn_status workers_start(syn_service *s)
 {
     syn_service_private *own = s->own;
     int64_t count = s->settings.workers;
-    if (count == 0) count = sysconf(_SC_NPROCESSORS_ONLN);
-    if (count < 1) count = 1;
+    if (count == 0) count = uv_available_parallelism();
     if (count > WORKERS_MAX) count = WORKERS_MAX;
     own->workers = calloc((size_t)count, sizeof *own->workers);
     if (!own->workers) return syn_fail(SYN_ERR_MEMORY, "out of memory for workers");

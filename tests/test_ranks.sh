@@ -78,8 +78,9 @@ odd_weights_are_found() {
 a_local_failure_is_told() {
     local began=$SECONDS
     ranks 4 abort 50 2
+    # mpirun may end a rank before it has said anything, rank 2 itself too, once another has gone.
     failed_with $? 1 "rank 2 stopped the run: the loss is not finite at update 7" &&
-        failed_with 1 1 "syncog: the loss is not finite at update 7" &&
+        failed_with 1 3 "the loss is not finite at update 7" &&
         [ $((SECONDS - began)) -lt 20 ]
 }
 

@@ -3,16 +3,18 @@
 
 #include "serve/drive_internal.h"
 
-/* Woken between two looks at the sockets. Of a thousand drives that begin at once the first have
- * made their calls before the last are begun, and the models' time is not waited for in vain. */
-enum { WOKEN_AT_ONCE = 8 };
+/* Woken between two looks at the sockets: so many, and that part of those that wait, so that they
+ * come forward on a loop whose sockets never rest. Of a thousand drives that begin at once the
+ * first have made their calls before the last are begun, so the models' time is not lost. */
+enum { WOKEN_AT_ONCE = 8, WOKEN_PART = 16 };
 
 struct syn_drive_hub {
     syn_drive_hub *next;
     uv_loop_t *loop;
     uv_async_t async;
-    pthread_mutex_t lock; /* of the list and every member's `rung` */
+    pthread_mutex_t lock; /* of the list, its count and every member's `rung` */
     syn_drive_member *first, *last;
+    int rung; /* members in the list */
     int members;
 };
 
@@ -29,27 +31,28 @@ static syn_drive_member *take(syn_drive_hub *hub)
             m->next->previous = NULL;
         else
             hub->last = NULL;
+        hub->rung--;
         m->rung = false;
     }
     pthread_mutex_unlock(&hub->lock);
     return m;
 }
 
-static bool anybody(syn_drive_hub *hub)
+static int waiting(syn_drive_hub *hub)
 {
     pthread_mutex_lock(&hub->lock);
-    const bool any = hub->first != NULL;
+    const int count = hub->rung;
     pthread_mutex_unlock(&hub->lock);
-    return any;
+    return count;
 }
 
 static void on_async(uv_async_t *async)
 {
     syn_drive_hub *hub = async->data;
-    int woken = 0;
+    int left = WOKEN_AT_ONCE + waiting(hub) / WOKEN_PART;
     /* The hub outlives the last member that leaves in here: it is freed by the loop, later. */
-    for (syn_drive_member *m; woken < WOKEN_AT_ONCE && (m = take(hub)); woken++) m->woken(m->user);
-    if (woken == WOKEN_AT_ONCE && anybody(hub)) uv_async_send(&hub->async);
+    for (syn_drive_member *m; left > 0 && (m = take(hub)); left--) m->woken(m->user);
+    if (left == 0 && waiting(hub) > 0) uv_async_send(&hub->async);
 }
 
 syn_status syn_drive_join(uv_loop_t *loop, syn_drive_member *member)
@@ -93,6 +96,7 @@ void syn_drive_leave(syn_drive_member *m)
             m->next->previous = m->previous;
         else
             hub->last = m->previous;
+        hub->rung--;
     }
     pthread_mutex_unlock(&hub->lock);
     m->hub = NULL;
@@ -111,6 +115,7 @@ void syn_drive_ring(void *member)
     if (!m->rung) {
         bool first = !hub->first;
         m->rung = true;
+        hub->rung++;
         m->next = NULL;
         m->previous = hub->last;
         if (hub->last)

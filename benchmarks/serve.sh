@@ -62,6 +62,7 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 
 start_provider() { # further options of fake_provider
     stop "$provider"
+    rm -f "$work/provider.port" # else the last one's is read until this one has opened the file
     "$build/fake_provider" "$@" >"$work/provider.port" 2>>"$work/provider.log" &
     provider=$!
     for _ in $(seq 100); do [ -s "$work/provider.port" ] && break; sleep .05; done
